@@ -1,0 +1,1 @@
+"""The state machine, its drivers, belief, trace and report."""

@@ -1,0 +1,1 @@
+"""Encoders that turn photos into vectors of one space."""

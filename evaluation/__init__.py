@@ -1,0 +1,1 @@
+"""Benchmarks, the rendered test world, and later calibration."""

@@ -1,0 +1,1 @@
+"""Pure geography: coordinates, the sphere, regions, the gazetteer."""

@@ -1,0 +1,1 @@
+"""Galleries: sources of geotagged photos into searchable collections."""

@@ -1,0 +1,1 @@
+"""Markdown prompt files and their loader; imports nothing of ours."""

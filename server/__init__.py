@@ -1,0 +1,1 @@
+"""Faces over the network; none yet beyond the LangGraph entry point."""

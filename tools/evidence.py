@@ -1,0 +1,131 @@
+"""What tools say about location: pure data, no behaviour beyond validation and identity.
+
+A tool never decides. It returns a short text for the driver and a `ToolOutcome` for the
+trace; belief (`agent.belief`) is a pure function of the evidence gathered so far.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from geo.errors import GeolocationError
+
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Share = Annotated[float, Field(ge=0, le=1)]
+CandidateKind = Literal["photo", "place", "cell", "model_answer", "claimed_position", "hint"]
+EvidenceKind = Literal["match", "text", "place", "metadata", "hint", "region", "model"]
+
+
+class ToolError(GeolocationError):
+    """A tool refuses an argument; the message is for the driver: value, limit, what to do."""
+
+
+class Record(BaseModel):
+    """Base of the pure data passed between rooms: frozen, strict, no NaN, no unknown field."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Box(Record):
+    """A rectangle on the upright photo, in pixels: left, top, right, bottom (exclusive)."""
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    right: int = Field(gt=0)
+    bottom: int = Field(gt=0)
+
+
+class Candidate(Record):
+    """A coordinate that some tool proposes."""
+
+    latitude: Latitude
+    longitude: Longitude
+    radius_km: float = Field(gt=0)
+    """Distance that holds about half of the truths when this candidate is right."""
+    score: Share
+    """Share of its evidence's weight that this candidate carries."""
+    rank: int = Field(ge=1)
+    source: str
+    """Where it comes from: `gallery:NAME`, `gazetteer`, `metadata`, `hint`, a model's name."""
+    kind: CandidateKind
+    label: str = ""
+    """What a person would call it: a place name, a photo's title."""
+    reference: str = ""
+    """Identifier inside the source: gallery point id, GeoNames id."""
+    country: str = ""
+    """ISO 3166-1 alpha-2, upper case; empty at sea or where unknown."""
+
+
+class Rejection(Record):
+    """Something that was proposed and dropped, and why. Invalid is never replaced by zero."""
+
+    value: str
+    reason: str
+
+
+class Picture(Record):
+    """An image a tool made for people to look at, kept in the photo store under `photo_id`."""
+
+    photo_id: str
+    caption: str
+
+
+class Evidence(Record):
+    """What one tool call says about location.
+
+    `candidates` and `countries` are alternatives within the evidence; either may be empty.
+    """
+
+    tool: str
+    kind: EvidenceKind
+    summary: str
+    """One sentence a person can check, quoting text found in the photo as data."""
+    candidates: tuple[Candidate, ...] = ()
+    countries: dict[str, Share] = Field(default_factory=dict)
+    """Probability by ISO 3166-1 alpha-2 code given this evidence alone; sums to at most 1."""
+    weight: Share
+    """How often evidence of this kind is right; 0 shows it to people without any effect."""
+    group: str
+    """Evidence of one group is dependent (same retrieval, same text) and not multiplied."""
+    box: Box | None = None
+    """Where in the photo it was read, if it comes from pixels."""
+    call_id: str = ""
+    """The tool call that produced it; filled in by the state machine."""
+
+    @field_validator("countries")
+    @classmethod
+    def _countries_are_a_distribution(cls, countries: dict[str, float]) -> dict[str, float]:
+        if any(len(code) != 2 or not code.isupper() for code in countries):
+            raise ValueError(f"country codes must be two capitals, got {sorted(countries)!r}")
+        if sum(countries.values()) > 1 + 1e-6:
+            raise ValueError(f"country shares sum to {sum(countries.values()):.4f}, limit 1")
+        return countries
+
+    @property
+    def id(self) -> str:
+        """Short identity of the content: same evidence, same id, whatever call produced it."""
+        content = self.model_dump(mode="json", exclude={"call_id"})
+        return short_id(content, prefix="e")
+
+
+class ToolOutcome(Record):
+    """The structured half of a tool's result; it goes into the trace whole."""
+
+    evidence: tuple[Evidence, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    data: dict[str, JsonValue] = Field(default_factory=dict)
+    """Everything the tool found, as JSON, for people and programs that inspect the trace."""
+
+
+ToolReply = tuple[str, ToolOutcome]
+"""What every tool function returns (`response_format="content_and_artifact"`)."""
+
+
+def short_id(content: Any, prefix: str) -> str:
+    """Return `prefix` and ten hexadecimal digits of the SHA-256 of `content` as sorted JSON."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return prefix + hashlib.sha256(canonical.encode()).hexdigest()[:10]
