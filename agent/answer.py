@@ -1,0 +1,104 @@
+"""The answer: what the state machine commits to, and everything needed to check it."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from tools.evidence import (
+    Candidate,
+    Evidence,
+    Latitude,
+    Longitude,
+    Picture,
+    Record,
+    Rejection,
+    Share,
+)
+
+Status = Literal["located", "region", "undetermined"]
+
+LEAD_NOT_PROOF = (
+    "This is a lead with a stated uncertainty, not proof: check every step before relying on it."
+)
+
+
+class Radii(Record):
+    """Distances from the answer that hold 50, 80 and 95 % of belief, in km on WGS84."""
+
+    km_50: float = Field(gt=0)
+    km_80: float = Field(gt=0)
+    km_95: float = Field(gt=0)
+
+
+class Alternative(Record):
+    """Another place that belief still holds possible."""
+
+    latitude: Latitude
+    longitude: Longitude
+    share: Share
+    """Probability of this place's country or cluster under the final belief."""
+    label: str
+
+
+class Verdict(Record):
+    """What became of one candidate."""
+
+    evidence_id: str
+    candidate: Candidate
+    kept: bool
+    """Whether it lies inside the answer's 95 % radius."""
+    reason: str
+    """Why it supports the answer, or why it was dropped."""
+
+
+class Step(Record):
+    """One tool call as people read it; the trace holds it whole."""
+
+    number: int = Field(ge=1)
+    call_id: str
+    tool: str
+    arguments: dict[str, JsonValue]
+    text: str
+    """What the tool told the driver, or the refusal or outage that came back instead."""
+    outcome: Literal["ok", "refused", "unavailable"]
+    seconds: float = Field(ge=0)
+    evidence_ids: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    data: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Answer(Record):
+    """Where the photo was taken, how sure we are, and why; or that we cannot tell."""
+
+    status: Status
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    radii: Radii | None = None
+    country: str = ""
+    """ISO 3166-1 alpha-2 of the answer's coordinate; empty where undetermined or at sea."""
+    country_name: str = ""
+    admin1: str = ""
+    place: str = ""
+    """Nearest settlement, only where the 50 % radius is small enough for it to mean anything."""
+    countries: dict[str, Share] = Field(default_factory=dict)
+    """Belief per country, the largest ten, ISO 3166-1 alpha-2."""
+    explanation: str
+    """One paragraph naming the evidence ids and tool calls it rests on."""
+    evidence: tuple[Evidence, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    steps: tuple[Step, ...] = ()
+    photo_id: str
+    photo_name: str
+    claimed_latitude: Latitude | None = None
+    claimed_longitude: Longitude | None = None
+    """Position found in metadata; never used unless the user trusted it."""
+    trusted_metadata: bool = False
+    stopped_because: str
+    """`committed`, or the budget that ran out."""
+    budget_spent: dict[str, float] = Field(default_factory=dict)
+    seconds: float = Field(ge=0)
+    versions: dict[str, str] = Field(default_factory=dict)
+    trace_path: str = ""
+    caution: str = LEAD_NOT_PROOF
