@@ -1,0 +1,1 @@
+"""Data shipped with `geo`, and the script that makes it."""
