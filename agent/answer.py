@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from agent.belief import Status
 from tools.evidence import (
     Candidate,
     Evidence,
@@ -14,8 +15,6 @@ from tools.evidence import (
     Rejection,
     Share,
 )
-
-Status = Literal["located", "region", "undetermined"]
 
 LEAD_NOT_PROOF = (
     "This is a lead with a stated uncertainty, not proof: check every step before relying on it."

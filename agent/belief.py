@@ -1,0 +1,181 @@
+"""Belief: the probability over the sphere that follows from the evidence, and nothing else.
+
+A pure function of the evidence list: order, duplicates and longitude wrap do not matter.
+
+Model. The prior `p(x)` is photo density, taken as settlements weighted by the square root of
+their population. Evidence of one group is dependent and averaged, not multiplied. Groups are
+independent, and each may be wrong: a group of weight `w` multiplies belief by
+`w f(x) / p(x) + (1 - w)`, where `f` is what the group says if it is right.
+
+* Country shares: `f` follows the shares between countries and the prior inside each.
+* Candidates: `f` is a mixture of heavy-tailed kernels, a bivariate Student t with two degrees
+  of freedom, whose median distance is the candidate's `radius_km`: half of the truths lie
+  within it, 80 % within twice, 95 % within 4.4 times.
+
+The product over candidate groups is expanded term by term (this group right and all earlier
+ones wrong, and so on) and every term is integrated over quantile points of its kernels, so
+two groups that agree reinforce each other and two that differ compete.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from agent.factors import CandidateGroup, CountryGroup, Floats, Prior, Settlements
+from geo import regions, sphere
+from tools.evidence import Evidence, Latitude, Longitude, Record, Share
+
+LOSS_SCALES_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
+"""The field's thresholds; the reported point maximises the mean of exp(-distance / scale)."""
+CENTRES = 96
+"""How many of the heaviest points are tried as the reported point."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Weighted points on the sphere.
+
+    Attributes:
+        points: `[N, 2]` latitude, longitude in degrees.
+        mass: `[N]`, sums to 1.
+        extent_km: `[N]` radius that each point stands for.
+        countries: `N` ISO 3166-1 alpha-2 codes, empty at sea.
+    """
+
+    points: Floats
+    mass: Floats
+    extent_km: Floats
+    countries: NDArray[np.str_]
+
+    @cached_property
+    def centre(self) -> tuple[float, float]:
+        """Latitude and longitude of the point with the highest expected score."""
+        order = np.argsort(-self.mass, kind="stable")
+        tried = self.points[order[:CENTRES]]
+        held = order[: max(CENTRES, int(np.searchsorted(np.cumsum(self.mass[order]), 0.995)) + 1)]
+        points, mass = self.points[held], self.mass[held]
+        distance = sphere.haversine_km(
+            tried[:, None, 0], tried[:, None, 1], points[None, :, 0], points[None, :, 1]
+        )
+        score = sum(np.exp(-distance / scale) @ mass for scale in LOSS_SCALES_KM)
+        best = tried[int(np.argmax(score))]
+        return float(best[0]), float(best[1])
+
+    def radius_km(self, share: float, latitude: float, longitude: float) -> float:
+        """Return the distance from a point that holds `share` of belief, km."""
+        distance = self.extent_km + sphere.haversine_km(
+            self.points[:, 0], self.points[:, 1], latitude, longitude
+        )
+        order = np.argsort(distance, kind="stable")
+        index = int(np.searchsorted(np.cumsum(self.mass[order]), share))
+        return float(distance[order[min(index, len(order) - 1)]])
+
+    @cached_property
+    def country_shares(self) -> dict[str, float]:
+        """Belief per country, largest first."""
+        codes, where = np.unique(self.countries, return_inverse=True)
+        shares = np.bincount(where, weights=self.mass)
+        order = np.lexsort((codes, -shares))
+        return {str(codes[i]): float(min(1.0, shares[i])) for i in order if codes[i]}
+
+
+def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
+    """Return the belief that follows from the evidence.
+
+    Args:
+        evidence: in any order; duplicates count once.
+        settlements: the support of the prior, from `Gazetteer.settlements`.
+    """
+    unique = {item.id: item for item in evidence if item.weight > 0}
+    items = [unique[key] for key in sorted(unique)]
+    prior = Prior(settlements)
+    shares = [CountryGroup(group, prior) for group in _groups(items, with_candidates=False)]
+    kernels = [CandidateGroup(group) for group in _groups(items, with_candidates=True)]
+
+    factor = np.ones(len(prior.mass))
+    for group in shares:
+        factor = factor * group.ratio(prior.countries)
+    wrong = float(np.prod([1 - group.weight for group in kernels]))
+    parts = [(prior.points, prior.mass * factor * wrong, prior.extent_km, prior.countries)]
+    for index, kernel in enumerate(kernels):
+        points, mass, extent = kernel.samples()
+        codes = np.asarray(regions.country_at(points), dtype=np.str_)
+        mass = mass * float(np.prod([1 - earlier.weight for earlier in kernels[:index]]))
+        for share in shares:
+            mass = mass * share.ratio(codes)
+        for later in kernels[index + 1 :]:
+            right = later.weight * later.density(points) / prior.density(points)
+            mass = mass * (right + 1 - later.weight)
+        parts.append((points, mass, extent, codes))
+    return _normalised(parts)
+
+
+def _normalised(parts: list[tuple[Floats, Floats, Floats, NDArray[np.str_]]]) -> Belief:
+    mass = np.concatenate([part[1] for part in parts])
+    return Belief(
+        points=np.concatenate([part[0] for part in parts]),
+        mass=mass / mass.sum(),
+        extent_km=np.concatenate([part[2] for part in parts]),
+        countries=np.concatenate([part[3] for part in parts]),
+    )
+
+
+def _groups(items: Sequence[Evidence], *, with_candidates: bool) -> list[list[Evidence]]:
+    groups: dict[str, list[Evidence]] = {}
+    for item in items:
+        if bool(item.candidates) == with_candidates and (item.candidates or item.countries):
+            groups.setdefault(item.group, []).append(item)
+    return [groups[name] for name in sorted(groups)]
+
+
+Status = Literal["located", "region", "undetermined"]
+LOCATED_KM = 25.0
+"""An answer is `located` where half of belief lies within a city's reach of it."""
+REGION_KM = 2500.0
+REGION_SHARE = 0.5
+"""It is a `region` where 80 % of belief lies within a continent's reach, or half in a country."""
+
+
+class BeliefSummary(Record):
+    """What drivers, the trace and the answer are told of a belief."""
+
+    status: Status
+    latitude: Latitude
+    longitude: Longitude
+    km_50: float = Field(gt=0)
+    km_80: float = Field(gt=0)
+    km_95: float = Field(gt=0)
+    countries: dict[str, Share]
+    """The largest ten, ISO 3166-1 alpha-2."""
+
+
+def summarise(belief: Belief) -> BeliefSummary:
+    """Return the point to report, the radii that hold 50, 80 and 95 %, and what that amounts to."""
+    latitude, longitude = belief.centre
+    km_50, km_80, km_95 = (belief.radius_km(s, latitude, longitude) for s in (0.5, 0.8, 0.95))
+    top = max(belief.country_shares.values(), default=0.0)
+    if km_50 <= LOCATED_KM:
+        status: Status = "located"
+    elif km_80 <= REGION_KM or top >= REGION_SHARE:
+        status = "region"
+    else:
+        status = "undetermined"
+    return BeliefSummary(
+        status=status,
+        latitude=latitude,
+        longitude=longitude,
+        km_50=km_50,
+        km_80=km_80,
+        km_95=km_95,
+        countries=largest(belief.country_shares, 10),
+    )
+
+
+def largest(shares: Mapping[str, float], count: int) -> dict[str, float]:
+    """Return the `count` largest entries of `shares`, largest first."""
+    return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:count])

@@ -1,0 +1,55 @@
+"""Budgets: running out is an outcome that forces a commit, never an exception."""
+
+from pydantic import Field
+
+from tools.evidence import Record
+
+
+class Budget(Record):
+    """What one run may spend at most."""
+
+    steps: int = Field(default=12, ge=1, le=200)
+    """Turns of the driver."""
+    tool_calls: int = Field(default=40, ge=1, le=1000)
+    tokens: int = Field(default=200_000, ge=1)
+    """Model tokens, in and out; the pipeline driver uses none."""
+    seconds: float = Field(default=120.0, gt=0)
+    """Time inside the state machine's own nodes."""
+
+
+class Spent(Record):
+    """What a run has spent so far."""
+
+    steps: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def plus(
+        self, *, steps: int = 0, tool_calls: int = 0, tokens: int = 0, seconds: float = 0.0
+    ) -> "Spent":
+        """Return the sum."""
+        return Spent(
+            steps=self.steps + steps,
+            tool_calls=self.tool_calls + tool_calls,
+            tokens=self.tokens + tokens,
+            seconds=self.seconds + seconds,
+        )
+
+
+def exhausted(budget: Budget, spent: Spent) -> str:
+    """Return which limit is reached, as `steps: 12 of 12`, or an empty string."""
+    for name, limit in budget.model_dump().items():
+        used = getattr(spent, name)
+        if used >= limit:
+            return f"{name}: {used:g} of {limit:g}"
+    return ""
+
+
+def remaining_text(budget: Budget, spent: Spent) -> str:
+    """Return what is left, in the words a driver is told."""
+    left = {name: limit - getattr(spent, name) for name, limit in budget.model_dump().items()}
+    return (
+        f"{left['steps']} turns, {left['tool_calls']} tool calls, "
+        f"{left['tokens']:,} tokens, {left['seconds']:.0f} seconds left"
+    )

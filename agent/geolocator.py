@@ -1,0 +1,200 @@
+"""`Geolocator`: the state machine as a Python object, sync, async and streaming."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from tools.photos import PhotoStore
+
+from agent.answer import Answer
+from agent.budget import Budget
+from agent.drivers import Driver, PipelineDriver
+from agent.graph import make_graph, run_config
+from agent.nodes import Machine
+from agent.settings import Settings, load_settings
+from agent.toolbox import make_tools
+from agent.trace import Event, Trace
+from geo.errors import GeolocationError
+from tools.workbench import Workbench
+
+if TYPE_CHECKING:
+    from index_builder.gallery import Gallery
+
+logger = logging.getLogger(__name__)
+Photo = Path | str | bytes
+
+
+class Geolocator:
+    """Locates photos; keeps galleries, models and the gazetteer open between them.
+
+    Args:
+        galleries: folders of galleries, or open ones (closed with this object only if it
+            opened them).
+        driver: who decides; the `pipeline` driver by default, which needs no model.
+        settings: from the environment by default.
+        budget: overrides the settings' budget.
+
+    Raises:
+        InputError: a gallery does not exist, is empty or was built by another encoder.
+        UnavailableError: a gallery is locked by another process.
+    """
+
+    def __init__(
+        self,
+        galleries: "Sequence[Path | str | Gallery]" = (),
+        *,
+        driver: Driver | None = None,
+        settings: Settings | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self._opened: list[Gallery] = []
+        self.bench = Workbench(
+            photos=PhotoStore(self.settings.photos), galleries=self._open(galleries)
+        )
+        self.tools = make_tools(self.bench, self.settings)
+        self.budget = budget or self.settings.budget
+        driver = driver or PipelineDriver([tool.name for tool in self.tools])
+        self._graph = make_graph(Machine(self.bench, self.tools, driver, self.budget))
+
+    def locate(
+        self,
+        photo: Photo,
+        *,
+        hint: str = "",
+        trust_metadata: bool = False,
+        trace: Path | None = None,
+    ) -> Answer:
+        """Locate a photo.
+
+        Args:
+            photo: path or bytes of an image.
+            hint: what is known about the place already; weighed, not obeyed.
+            trust_metadata: let a position found in metadata count as evidence.
+            trace: file for the trace; by default one under the settings' `traces` folder.
+
+        Raises:
+            InputError: the photo cannot be used.
+            UnavailableError: something needed to answer at all is missing.
+        """
+        answer = None
+        for event in self.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace):
+            if event.kind == "answer":
+                answer = answer_of(event)
+        assert answer is not None, "a run ends with an answer or an exception"
+        return answer
+
+    def stream(
+        self,
+        photo: Photo,
+        *,
+        hint: str = "",
+        trust_metadata: bool = False,
+        trace: Path | None = None,
+    ) -> Iterator[Event]:
+        """Yield the events of a run as they happen; the last one is the answer.
+
+        Raises:
+            InputError: the photo cannot be used.
+        """
+        held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
+        start = {"photo_id": held.id, "hint": hint, "trust_metadata": trust_metadata}
+        path = trace or self._trace_path(held.id)
+        with Trace(path) as chain:
+            try:
+                answer = yield from self._run(start, chain)
+            except GeolocationError as error:
+                yield chain.append("error", {"type": type(error).__name__, "message": str(error)})
+                raise
+            answer = answer.model_copy(update={"trace_path": str(path)})
+            yield chain.append("answer", json.loads(answer.model_dump_json()))
+
+    def _run(self, start: dict[str, object], chain: Trace) -> "Iterator[Event]":
+        answer: Answer | None = None
+        for mode, chunk in self._graph.stream(
+            start, run_config(self.budget.steps), stream_mode=["custom", "values"]
+        ):
+            if mode == "custom":
+                yield chain.append(chunk["kind"], chunk["data"])
+            else:
+                answer = chunk.get("answer")
+        return answer
+
+    async def alocate(
+        self,
+        photo: Photo,
+        *,
+        hint: str = "",
+        trust_metadata: bool = False,
+        trace: Path | None = None,
+    ) -> Answer:
+        """Locate a photo without blocking the event loop; see `locate`."""
+        return await asyncio.to_thread(
+            self.locate, photo, hint=hint, trust_metadata=trust_metadata, trace=trace
+        )
+
+    async def astream(
+        self,
+        photo: Photo,
+        *,
+        hint: str = "",
+        trust_metadata: bool = False,
+        trace: Path | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yield the events of a run without blocking the event loop; see `stream`."""
+        events = self.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+
+    def warm(self) -> None:
+        """Load models and data now, so that the first photo does not wait for them."""
+        warming = threading.Thread(target=lambda: self.bench.gazetteer, name="gazetteer")
+        warming.start()
+        self.bench.reader.warm()
+        warming.join()
+
+    def close(self) -> None:
+        """Close what this object opened."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, galleries: "Sequence[Path | str | Gallery]") -> "tuple[Gallery, ...]":
+        from index_builder import open_gallery
+
+        held = []
+        try:
+            for gallery in galleries:
+                if isinstance(gallery, Path | str):
+                    gallery = open_gallery(Path(gallery))
+                    self._opened.append(gallery)
+                held.append(gallery)
+        except GeolocationError:
+            self.close()
+            raise
+        return tuple(held)
+
+    def _trace_path(self, photo_id: str) -> Path:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        return self.settings.traces / f"{stamp}-{photo_id[:12]}.jsonl"
+
+
+def answer_of(event: Event) -> Answer:
+    """Return the answer that an `answer` event carries."""
+    return Answer.model_validate_json(json.dumps(event.data))

@@ -1,0 +1,364 @@
+"""Maps of the report as plain numbers: where land, circles and candidates land on the drawing.
+
+Pure functions; the templates turn the result into inline SVG. Knows what a map shows and how it
+is labelled; `agent.report_shapes` knows projections and paths, and nothing here knows HTML.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from agent.report_shapes import (
+    KM_PER_DEGREE,
+    LOCAL_HEIGHT,
+    LOCAL_WIDTH,
+    WORLD_HEIGHT,
+    WORLD_WIDTH,
+    Points,
+    Projection,
+    area_of_circle,
+    area_of_ring,
+    azimuthal,
+    equal_earth,
+    path_of,
+    pen,
+    shifted,
+    without_seams,
+)
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+Outline = tuple[str, Points]
+"""ISO 3166-1 alpha-2 and a ring `[V, 2]` of latitude, longitude in degrees."""
+
+LARGEST_HALF_KM, SMALLEST_HALF_KM = 3000.0, 0.25
+"""Beyond these a local map says no more than the world map, or shows nothing at all."""
+_GRATICULE_STEPS = (30.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+
+
+class Mark(NamedTuple):
+    """A point to draw: what kind of thing it is, what it is called, and its number, if any."""
+
+    latitude: float
+    longitude: float
+    kind: str
+    title: str
+    label: str = ""
+
+
+class Symbol(NamedTuple):
+    """A `Mark` that landed on the drawing; `label` is empty where it would cover another."""
+
+    x: float
+    y: float
+    kind: str
+    title: str
+    label: str
+
+
+class Caption(NamedTuple):
+    """A short text on the drawing."""
+
+    x: float
+    y: float
+    text: str
+
+
+class Land(NamedTuple):
+    """One country: SVG path of its area, and the share of belief it is shaded with."""
+
+    iso2: str
+    path: str
+    share: float
+
+
+class Ring(NamedTuple):
+    """A circle around the answer: SVG paths of area and edge, and what it holds."""
+
+    area: str
+    edge: str
+    percent: int
+
+
+class ScaleBar(NamedTuple):
+    """A round distance and its length in SVG units."""
+
+    length: float
+    text: str
+
+
+@dataclass(frozen=True)
+class MapView:
+    """Everything one map draws, in SVG units of a `width` by `height` drawing."""
+
+    name: str
+    title: str
+    width: float
+    height: float
+    lands: tuple[Land, ...]
+    graticule: str
+    sphere: str = ""
+    borders: str = ""
+    rings: tuple[Ring, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
+    captions: tuple[Caption, ...] = ()
+    scale_bar: ScaleBar | None = None
+    frame: str = ""
+    """Outline of the closer map's extent, empty where there is none."""
+
+
+def world_map(
+    outlines: Sequence[Outline],
+    marks: Sequence[Mark] = (),
+    circles: Sequence[tuple[float, float, float, int]] = (),
+    shares: Mapping[str, float] | None = None,
+) -> MapView:
+    """Draw the whole world.
+
+    Args:
+        outlines: country rings, any order; larger ones are drawn first.
+        marks: points to draw, the last on top.
+        circles: latitude, longitude, radius in km and percent of belief held, largest first.
+        shares: belief by country to shade with.
+    """
+    import shapely
+
+    areas = [(iso2, area_of_ring(ring)) for iso2, ring in outlines]
+    rings = []
+    for latitude, longitude, radius_km, percent in circles:
+        area = area_of_circle(latitude, longitude, radius_km)
+        edge = without_seams(area)
+        rings.append(Ring(path_of(area, equal_earth), path_of(edge, equal_earth), percent))
+    lines = [shapely.LineString([(-180, lat), (180, lat)]) for lat in range(-60, 90, 30)]
+    lines += [shapely.LineString([(lon, -90), (lon, 90)]) for lon in range(-150, 180, 30)]
+    return MapView(
+        name="world",
+        title="World",
+        width=WORLD_WIDTH,
+        height=WORLD_HEIGHT,
+        lands=_lands(areas, equal_earth, shares or {}),
+        graticule=path_of(shapely.MultiLineString(lines), equal_earth),
+        sphere=path_of(shapely.box(-180, -90, 180, 90), equal_earth),
+        rings=tuple(rings),
+        symbols=place_symbols(marks, equal_earth, WORLD_WIDTH, WORLD_HEIGHT),
+    )
+
+
+def _lands(
+    areas: "Iterable[tuple[str, BaseGeometry]]", project: Projection, shares: Mapping[str, float]
+) -> tuple[Land, ...]:
+    """Join the parts of each country into one path, larger parts first (enclaves stay visible)."""
+    by_country: dict[str, list[BaseGeometry]] = {}
+    for iso2, area in areas:
+        if not area.is_empty:
+            by_country.setdefault(iso2, []).append(area)
+    ordered = sorted(by_country.items(), key=lambda item: -sum(part.area for part in item[1]))
+    lands = (
+        Land(iso2, "".join(path_of(part, project) for part in parts), shares.get(iso2, 0.0))
+        for iso2, parts in ordered
+    )
+    return tuple(land for land in lands if land.path)
+
+
+def local_map(
+    outlines: Sequence[Outline],
+    centre: tuple[float, float],
+    half_km: float,
+    name: str,
+    title: str,
+    marks: Sequence[Mark] = (),
+    circles: Sequence[tuple[float, float, float, int]] = (),
+    shares: Mapping[str, float] | None = None,
+    frame_half_km: float = 0.0,
+) -> MapView:
+    """Draw the neighbourhood of `centre`, reaching `half_km` north and south of it.
+
+    Args:
+        outlines: country rings.
+        centre: latitude, longitude in degrees; distances from it are true on the drawing.
+        half_km: distance from the centre to the upper edge, at most `LARGEST_HALF_KM`.
+        name: identifier of the map inside the page.
+        title: heading for people.
+        marks: points to draw, the last on top; those outside are left out.
+        circles: latitude, longitude, radius in km and percent of belief held, largest first.
+        shares: belief by country to shade with.
+        frame_half_km: `half_km` of the next closer map, whose extent is drawn; 0 for none.
+    """
+    import shapely
+
+    project = azimuthal(*centre, half_km)
+    window = _Window.around(centre, half_km)
+    areas = [(iso2, window.cut(area_of_ring(ring))) for iso2, ring in outlines]
+    edges = [window.cut(without_seams(area_of_ring(ring))) for _, ring in outlines]
+    graticule, captions = _local_graticule(window, project, half_km)
+    return MapView(
+        name=name,
+        title=title,
+        width=LOCAL_WIDTH,
+        height=LOCAL_HEIGHT,
+        lands=_lands(areas, project, shares or {}),
+        borders="".join(path_of(edge, project) for edge in edges if not edge.is_empty),
+        graticule=path_of(shapely.MultiLineString(graticule), project),
+        rings=tuple(_local_ring(*ring, project) for ring in circles),
+        symbols=place_symbols(marks, project, LOCAL_WIDTH, LOCAL_HEIGHT),
+        captions=captions,
+        scale_bar=scale_bar(half_km),
+        frame=_frame(frame_half_km / half_km),
+    )
+
+
+class _Window(NamedTuple):
+    """The part of the world a local map may show, longitudes continuous around its centre."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    @classmethod
+    def around(cls, centre: tuple[float, float], half_km: float) -> "_Window":
+        latitude, longitude = centre
+        reach = 1.1 * half_km * math.hypot(1.0, LOCAL_WIDTH / LOCAL_HEIGHT) / KM_PER_DEGREE
+        spread = math.sin(math.radians(min(reach, 90.0))) / max(
+            math.cos(math.radians(latitude)), 1e-9
+        )
+        half_width = math.degrees(math.asin(spread)) if spread < 1 else 180.0
+        if abs(latitude) + reach >= 90:
+            half_width = 180.0
+        return cls(
+            longitude - half_width,
+            max(latitude - reach, -90.0),
+            longitude + half_width,
+            min(latitude + reach, 90.0),
+        )
+
+    def cut(self, shape: "BaseGeometry") -> "BaseGeometry":
+        """Return what of a shape with longitudes in [-180, 180] lies inside."""
+        import shapely
+
+        if shape.is_empty:
+            return shape
+        west, _, east, _ = shape.bounds
+        turns = range(math.ceil((self.west - east) / 360), math.floor((self.east - west) / 360) + 1)
+        pieces = [shapely.clip_by_rect(shifted(shape, turn), *self) for turn in turns]
+        return shapely.GeometryCollection([piece for piece in pieces if not piece.is_empty])
+
+
+def _local_ring(
+    latitude: float, longitude: float, radius_km: float, percent: int, project: Projection
+) -> Ring:
+    from geo.sphere import circle
+
+    points = project(circle(latitude, longitude, min(radius_km, 20_000.0), vertices=120))
+    path = pen(points, closed=True)
+    return Ring(path, path, percent)
+
+
+def _local_graticule(
+    window: _Window, project: Projection, half_km: float
+) -> "tuple[list[BaseGeometry], tuple[Caption, ...]]":
+    """Return meridians and parallels at round degrees and their captions at the map's edge."""
+    import shapely
+
+    lat_step = _round_step(2 * half_km / KM_PER_DEGREE)
+    widest = max(math.cos(math.radians(min(abs(window.south), abs(window.north)))), 0.05)
+    lon_step = _round_step(2 * half_km / KM_PER_DEGREE / widest)
+    lines, captions = [], []
+    for lat in _multiples(window.south, window.north, lat_step):
+        line = shapely.LineString([(window.west, lat), (window.east, lat)])
+        lines.append(line)
+        captions += _edge_caption(line, project, _degrees(lat, lat_step, "NS"), along="left")
+    for lon in _multiples(window.west, window.east, lon_step):
+        line = shapely.LineString([(lon, window.south), (lon, window.north)])
+        lines.append(line)
+        turned = (lon + 180.0) % 360.0 - 180.0
+        captions += _edge_caption(line, project, _degrees(turned, lon_step, "EW"), along="bottom")
+    return lines, tuple(captions)
+
+
+def _edge_caption(
+    line: "BaseGeometry", project: Projection, text: str, along: str
+) -> list[Caption]:
+    """Return the caption where the line meets the left or the bottom edge, if it does."""
+    import shapely
+
+    ends = shapely.get_coordinates(line)
+    fine = ends[0] + np.linspace(0, 1, 400)[:, None] * (ends[1] - ends[0])
+    points = project(fine[:, ::-1])
+    inside = points[
+        (points[:, 0] >= 0)
+        & (points[:, 0] <= LOCAL_WIDTH)
+        & (points[:, 1] >= 14)
+        & (points[:, 1] <= LOCAL_HEIGHT)
+    ]
+    if len(inside) == 0:
+        return []
+    x, y = inside[np.argmin(inside[:, 0])] if along == "left" else inside[np.argmax(inside[:, 1])]
+    near_edge = x < 24 if along == "left" else y > LOCAL_HEIGHT - 24
+    if not near_edge or (along == "bottom" and not 60 < x < LOCAL_WIDTH - 40):
+        return []
+    return [
+        Caption(4.0, round(y - 3, 1), text)
+        if along == "left"
+        else Caption(round(x + 3, 1), LOCAL_HEIGHT - 5, text)
+    ]
+
+
+def _round_step(extent_deg: float) -> float:
+    """Return the largest round step that divides the extent at least three times."""
+    return next((step for step in _GRATICULE_STEPS if extent_deg / step >= 3), _GRATICULE_STEPS[-1])
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _degrees(value: float, step: float, hemispheres: str) -> str:
+    digits = max(0, -math.floor(math.log10(step)))
+    if round(abs(value), digits) in (0.0, 180.0):
+        return f"{abs(value):.{digits}f}°"
+    return f"{abs(value):.{digits}f}°{hemispheres[value < 0]}"
+
+
+def scale_bar(half_km: float) -> ScaleBar:
+    """Return a round distance that takes at most a quarter of the local map's width."""
+    km_per_unit = 2 * half_km / LOCAL_HEIGHT
+    limit = km_per_unit * LOCAL_WIDTH / 4
+    power = 10.0 ** math.floor(math.log10(limit))
+    length_km = max(power * factor for factor in (1, 2, 5) if power * factor <= limit)
+    text = f"{length_km:,.0f} km" if length_km >= 1 else f"{length_km * 1000:,.0f} m"
+    return ScaleBar(length_km / km_per_unit, text)
+
+
+def _frame(ratio: float) -> str:
+    """Return the path of a rectangle `ratio` times the drawing, around its centre."""
+    if not 0 < ratio < 0.9:
+        return ""
+    half_x, half_y = LOCAL_WIDTH / 2 * ratio, LOCAL_HEIGHT / 2 * ratio
+    corners = [(-half_x, -half_y), (half_x, -half_y), (half_x, half_y), (-half_x, half_y)]
+    return pen(np.add(corners, (LOCAL_WIDTH / 2, LOCAL_HEIGHT / 2)), closed=True)
+
+
+def place_symbols(
+    marks: Sequence[Mark], project: Projection, width: float, height: float
+) -> tuple[Symbol, ...]:
+    """Put marks on the drawing: outside ones left out, labels kept where they cover no other."""
+    if not marks:
+        return ()
+    points = project(np.array([(mark.latitude, mark.longitude) for mark in marks]))
+    symbols: list[Symbol] = []
+    labelled: list[tuple[float, float]] = []
+    # Later marks lie on top, so they choose their label's room first.
+    for mark, (x, y) in reversed(list(zip(marks, points.tolist(), strict=True))):
+        if not (0 <= x <= width and 0 <= y <= height):
+            continue
+        free = all(abs(x - a) > 22 or abs(y - b) > 14 for a, b in labelled)
+        label = mark.label if free else ""
+        if label:
+            labelled.append((x, y))
+        symbols.append(Symbol(round(x, 1), round(y, 1), mark.kind, mark.title, label))
+    return tuple(reversed(symbols))

@@ -1,0 +1,79 @@
+"""Which maps a report shows, and what is marked on them."""
+
+from typing import TYPE_CHECKING
+
+from agent.report_format import distance
+from agent.report_map import (
+    LARGEST_HALF_KM,
+    SMALLEST_HALF_KM,
+    MapView,
+    Mark,
+    local_map,
+    world_map,
+)
+from agent.report_shapes import KM_PER_DEGREE, LOCAL_HEIGHT
+
+if TYPE_CHECKING:
+    from agent.report import Page
+
+MOST_MARKS = 300
+MOST_LABELS = 40
+_WORLD_TOLERANCE_DEG = 0.25
+
+
+def maps_of(page: "Page") -> tuple[MapView, ...]:
+    """Return the world map and up to two closer ones; without a coordinate only shaded countries."""
+    from geo.regions import outlines
+
+    shares = {} if page.answer.status == "located" else dict(page.answer.countries)
+    if page.position is None:
+        if not shares:
+            return ()
+        return (world_map(outlines(_WORLD_TOLERANCE_DEG), _marks(page), (), shares),)
+    circles = tuple((*page.position, km, percent) for percent, km in reversed(page.radii))
+    marks = _marks(page)
+    maps = [world_map(outlines(_WORLD_TOLERANCE_DEG), marks, circles, shares)]
+    halves = half_sizes_km([km for _, km in page.radii])
+    names = (("around", "Surroundings"), ("close", "Close view"))[-len(halves) :] if halves else ()
+    for index, (half_km, (name, title)) in enumerate(zip(halves, names, strict=True)):
+        closer_km = halves[index + 1] if index + 1 < len(halves) else 0.0
+        rings = outlines(2 * half_km / LOCAL_HEIGHT / KM_PER_DEGREE)
+        maps.append(
+            local_map(rings, page.position, half_km, name, title, marks, circles, shares, closer_km)
+        )
+    return tuple(maps)
+
+
+def half_sizes_km(radii_km: list[float]) -> list[float]:
+    """Return `half_km` of the local maps, widest first, from the 50, 80 and 95 % radii.
+
+    The closest shows the largest radius that fits a local map; where that is too close for any
+    border to be in sight, a wider one precedes it. Empty where even half the belief does not fit.
+    """
+    fitting = [km for km in radii_km if 1.25 * km <= LARGEST_HALF_KM]
+    if not fitting:
+        return []
+    close_km = max(1.25 * max(fitting), SMALLEST_HALF_KM)
+    if close_km >= 250:
+        return [close_km]
+    return [min(max(12 * close_km, 450.0), 1200.0), close_km]
+
+
+def _marks(page: "Page") -> list[Mark]:
+    """Return what is marked, least important first: dropped, kept, alternatives, claimed, answer."""
+    marks = []
+    for view in reversed(page.candidates[:MOST_MARKS]):
+        candidate = view.verdict.candidate
+        fate = "kept" if view.verdict.kept else "dropped"
+        title = f"Candidate {view.number} ({fate}): {candidate.label or candidate.source}"
+        label = str(view.number) if view.number <= MOST_LABELS else ""
+        marks.append(Mark(candidate.latitude, candidate.longitude, fate, title, label))
+    for place in page.answer.alternatives:
+        title = f"Alternative: {place.label} ({place.share:.0%})"
+        marks.append(Mark(place.latitude, place.longitude, "alternative", title))
+    if page.claimed:
+        marks.append(Mark(*page.claimed, "claimed", "Position claimed by the file"))
+    if page.position:
+        reach = f", 95 % within {distance(page.radii[-1][1])}" if page.radii else ""
+        marks.append(Mark(*page.position, "answer", f"Answer{reach}"))
+    return marks

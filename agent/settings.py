@@ -1,0 +1,56 @@
+"""Settings: one frozen object, built once at the edge (CLI, server) and passed down."""
+
+from pathlib import Path
+from typing import Literal
+
+from geo.paths import home
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent.budget import Budget
+from geo.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from the environment, as `GRATICULE_NAME` (nested: `__`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GRATICULE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    home: Path = Field(default_factory=home)
+    """Where the photo store, traces, the gazetteer and weights live."""
+    budget: Budget = Budget()
+    geocoder: Literal["offline", "nominatim", "photon"] = "offline"
+    geocoder_url: str = ""
+    """Base address of the Nominatim or Photon server; nothing is asked over the network without."""
+    geocoder_contact: str = ""
+    """E-mail or page that a geocoding server's operator may use; sent in the user agent."""
+    model_url: str = ""
+    """Base address of an OpenAI-compatible server, for `doctor`."""
+    model_api_key: SecretStr = SecretStr("")
+    qdrant_url: str = ""
+
+    @property
+    def photos(self) -> Path:
+        """Folder of the photo store."""
+        return self.home / "photos"
+
+    @property
+    def traces(self) -> Path:
+        """Folder of traces that were not given a path."""
+        return self.home / "traces"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigError: a variable has a value that does not fit; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "GRATICULE_" + "__".join(str(part).upper() for part in first["loc"])
+        raise ConfigError(f"{name}={first['input']!r}: {first['msg']}") from error

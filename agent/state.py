@@ -1,0 +1,64 @@
+"""The graph's state: small, append-only where it can be, and free of pixels."""
+
+from typing import Annotated, NotRequired, TypedDict, TypeVar
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+from agent.answer import Answer, Step
+from agent.belief import BeliefSummary
+from agent.budget import Spent
+from tools.evidence import Evidence, Rejection
+
+T = TypeVar("T")
+
+
+class InputState(TypedDict):
+    """What a run is started with."""
+
+    photo_id: NotRequired[str]
+    """SHA-256 of a photo in the store; left out where `messages` brings an image."""
+    hint: NotRequired[str]
+    """What the person asking says about the place."""
+    trust_metadata: NotRequired[bool]
+    """Whether a position found in metadata may count as evidence."""
+    messages: NotRequired[Annotated[list[AnyMessage], add_messages]]
+
+
+def merge_evidence(held: list[Evidence], new: list[Evidence]) -> list[Evidence]:
+    """Append the evidence not held yet; identity is content, so repeated calls add nothing."""
+    known = {item.id for item in held}
+    merged = list(held)
+    for item in new:
+        if item.id not in known:
+            known.add(item.id)
+            merged.append(item)
+    return merged
+
+
+def append(held: list[T], new: list[T]) -> list[T]:
+    """Append."""
+    return [*held, *new]
+
+
+class State(InputState):
+    """Everything the nodes know. One writer per key, named in its docstring."""
+
+    evidence: Annotated[list[Evidence], merge_evidence]
+    """Written by `observe` (a hint) and `act`."""
+    rejected: Annotated[list[Rejection], append]
+    """Written by `act`."""
+    steps: Annotated[list[Step], append]
+    """Written by `act`, one for each tool call."""
+    belief: BeliefSummary | None
+    """Written by `act` whenever evidence arrived; None before."""
+    spent: Spent
+    """Written by every node that spends."""
+    committed: bool
+    """Written by `act` when a commit was accepted."""
+    undetermined: bool
+    """Written by `act`: the accepted commit says that the evidence does not tell."""
+    stopped_because: str
+    """Written by `act` (`committed`) and `decide` (the budget that ran out)."""
+    answer: Answer | None
+    """Written by `conclude`."""

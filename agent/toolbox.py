@@ -1,0 +1,29 @@
+"""Which tools a run may call, made from its workbench and settings."""
+
+from langchain_core.tools import BaseTool
+
+from agent.settings import Settings
+from tools.workbench import Workbench
+
+
+def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
+    """Make the tools of a run; retrieval is there only where there is a gallery to search."""
+    from tools.clues import make_look_up_clue
+    from tools.compare import make_compare_photos
+    from tools.geocode import make_find_place, make_reverse_geocode
+    from tools.photos import make_read_metadata, make_zoom
+    from tools.read_text import make_read_text
+    from tools.rerank import make_cluster_candidates
+    from tools.retrieve import make_search_similar_photos
+
+    from tools.commit import make_commit_location
+    from tools.hint import make_use_hint
+
+    makers = [
+        make_read_metadata, make_read_text, make_look_up_clue, make_find_place,
+        make_reverse_geocode, make_cluster_candidates, make_compare_photos, make_zoom,
+        make_use_hint,
+    ]  # fmt: skip
+    if bench.galleries:
+        makers.append(make_search_similar_photos)
+    return (*(make(bench) for make in makers), make_commit_location())

@@ -1,0 +1,44 @@
+"""`graticule locate`: one photo in, one answer out."""
+
+from pathlib import Path
+
+import click
+
+from cli.paths import ExistingPath, NewFile
+
+
+@click.command()
+@click.argument("photo", type=ExistingPath())
+@click.option(
+    "--gallery", "galleries", type=ExistingPath(), multiple=True, help="Gallery folder to search."
+)
+@click.option("--hint", default="", help="What you know already: weighed, not obeyed.")
+@click.option("--trust-metadata", is_flag=True, help="Let a position in the file's metadata count.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON and nothing else.")
+@click.option("--report", type=NewFile(), help="Write a self-contained HTML report.")
+@click.option("--trace", type=NewFile(), help="Write the trace to this file.")
+def locate(
+    photo: Path,
+    galleries: tuple[Path, ...],
+    hint: str,
+    trust_metadata: bool,
+    as_json: bool,
+    report: Path | None,
+    trace: Path | None,
+) -> None:
+    """Find out where PHOTO was taken, with tools, evidence and an honest radius."""
+    from agent.geolocator import Geolocator
+    from cli.run import locate_with_output
+
+    with Geolocator(galleries) as geolocator:
+        answer = locate_with_output(
+            geolocator,
+            photo,
+            hint=hint,
+            trust_metadata=trust_metadata,
+            trace=trace,
+            report=report,
+            quiet=as_json,
+        )
+    if as_json:
+        click.echo(answer.model_dump_json(indent=2))

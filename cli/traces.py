@@ -1,0 +1,37 @@
+"""`graticule trace`: read a run again, and check that nobody edited it."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.paths import ExistingPath
+
+
+@click.group()
+def trace() -> None:
+    """Show and verify the trace of a run."""
+
+
+@trace.command()
+@click.argument("file", type=ExistingPath())
+@click.option("--json", "as_json", is_flag=True, help="Print the events as JSON lines.")
+def show(file: Path, as_json: bool) -> None:
+    """Print the events of a trace."""
+    from agent.trace import read_trace
+
+    for event in read_trace(file):
+        if as_json:
+            click.echo(event.model_dump_json())
+        else:
+            text = json.dumps(event.data, ensure_ascii=False)
+            click.echo(f"{event.number:4d} {event.seconds:8.3f} s {event.kind:12s} {text:.160}")
+
+
+@trace.command()
+@click.argument("file", type=ExistingPath())
+def verify(file: Path) -> None:
+    """Check the hash chain; an edited event fails and is named."""
+    from agent.trace import verify_trace
+
+    click.echo(f"{verify_trace(file)} events, chain unbroken")

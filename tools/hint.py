@@ -1,0 +1,141 @@
+"""`use_hint`: turn what the person asking says about the place into evidence.
+
+A hint is a claim: it weighs, it does not decide. It is read as a coordinate, else as names
+of countries and settlements.
+"""
+
+import re
+
+from geo.coordinate import Coordinate
+from geo.gazetteer import Place
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.errors import InputError
+from tools.evidence import Candidate, Evidence, ToolOutcome, ToolReply
+from tools.workbench import Workbench
+
+HINT_WEIGHT = 0.8
+"""How far a person's hint is followed; contradicted by a verified match it loses."""
+COORDINATE_KM = 5.0
+LOCALITY_KM = 25.0
+LONGEST_NAME = 4
+"""Words in the longest place name that is tried."""
+
+
+class HintArguments(BaseModel):
+    """Arguments of `use_hint`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    hint: str = Field(description="The hint, word for word.", min_length=1, max_length=500)
+
+
+def make_use_hint(bench: Workbench) -> BaseTool:
+    """Make the tool that reads a person's hint."""
+
+    def use_hint(hint: str) -> ToolReply:
+        evidence = _as_coordinate(hint) or _as_names(hint, bench)
+        if evidence is None:
+            text = (
+                f"The hint {hint[:80]!r} names no coordinate, country or settlement that is known."
+            )
+            return text, ToolOutcome(data={"understood": False})
+        return f"{evidence.summary} Evidence {evidence.id}.", ToolOutcome(
+            evidence=(evidence,), data={"understood": True}
+        )
+
+    return StructuredTool.from_function(
+        use_hint,
+        name="use_hint",
+        description="Read the hint of the person asking as a coordinate, countries or places.",
+        args_schema=HintArguments,
+        response_format="content_and_artifact",
+    )
+
+
+def _as_coordinate(hint: str) -> Evidence | None:
+    try:
+        point = Coordinate.parse(hint)
+    except InputError:
+        return None
+    candidate = Candidate(
+        latitude=point.latitude,
+        longitude=point.longitude,
+        radius_km=COORDINATE_KM,
+        score=1.0,
+        rank=1,
+        source="hint",
+        kind="hint",
+        label=hint[:80],
+    )
+    return _evidence(f"The hint gives the coordinate {point.decimal()}.", (candidate,), {})
+
+
+def _as_names(hint: str, bench: Workbench) -> Evidence | None:
+    """Read settlements inside the countries named, or else the countries alone."""
+    phrases = _phrases(hint)
+    codes = sorted({code for phrase in phrases for code in bench.gazetteer.find_country(phrase)})
+    places = _places(phrases, codes, bench)
+    if places:
+        total = sum(place.population + 1 for place in places)
+        candidates = tuple(
+            Candidate(
+                latitude=place.latitude,
+                longitude=place.longitude,
+                radius_km=LOCALITY_KM,
+                score=(place.population + 1) / total,
+                rank=rank,
+                source="hint",
+                kind="hint",
+                label=f"{place.name}, {place.country}",
+                reference=str(place.geoname_id),
+                country=place.country,
+            )
+            for rank, place in enumerate(places, start=1)
+        )
+        names = ", ".join(candidate.label for candidate in candidates[:3])
+        return _evidence(f"The hint names {names}.", candidates, {})
+    if codes:
+        return _evidence(
+            f"The hint names {', '.join(codes)}.", (), {code: 1 / len(codes) for code in codes}
+        )
+    return None
+
+
+def _places(phrases: list[str], codes: list[str], bench: Workbench) -> list[Place]:
+    for phrase in phrases:
+        if not bench.gazetteer.find_country(phrase):
+            found = bench.gazetteer.find(phrase, countries=codes or None, limit=5, fuzzy=False)
+            if found:
+                return found
+    return []
+
+
+def _phrases(hint: str) -> list[str]:
+    """Return runs of words that could be names, longest first; lower-case words are no names."""
+    words = re.findall(r"[\w'’.-]+", hint)
+    named = [word if not word[0].islower() else "" for word in words]
+    if not any(named):
+        named = words
+    runs = [
+        " ".join(words[start : start + length])
+        for length in range(min(LONGEST_NAME, len(words)), 0, -1)
+        for start in range(len(words) - length + 1)
+        if named[start] and named[start + length - 1]
+    ]
+    return list(dict.fromkeys(runs))[:40]
+
+
+def _evidence(
+    summary: str, candidates: tuple[Candidate, ...], countries: dict[str, float]
+) -> Evidence:
+    return Evidence(
+        tool="use_hint",
+        kind="hint",
+        summary=summary,
+        candidates=candidates,
+        countries=countries,
+        weight=HINT_WEIGHT,
+        group="hint",
+    )
