@@ -1,0 +1,50 @@
+# Every target does its own set-up: a virtual environment, then the pinned packages.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+PHOTOS ?=
+DATA   ?= $(wildcard ../shared/data)
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test test-slow lint bench serve clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.core
+	$(BIN)/graticule demo $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m evaluation.bench $(if $(DATA),--data '$(DATA)')
+
+# The LangGraph development server around the state machine (the product's own server comes later).
+serve: $(VENV)/.core
+	$(PIP) install -c constraints.txt 'langgraph-cli[inmem]'
+	$(BIN)/langgraph dev --no-browser --no-reload
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the core packages (about a minute) ..."
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the core and development packages (about a minute) ..."
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
