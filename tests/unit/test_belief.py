@@ -1,0 +1,165 @@
+"""Belief is a pure function of evidence, and behaves as evidence should."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.belief import Belief, believe, summarise
+from agent.factors import Settlements
+from geo import sphere
+from tools.evidence import Candidate, Evidence
+
+
+def photo(latitude: float, longitude: float, radius_km: float = 0.2) -> Candidate:
+    return Candidate(
+        latitude=latitude,
+        longitude=longitude,
+        radius_km=radius_km,
+        score=1.0,
+        rank=1,
+        source="gallery:test",
+        kind="photo",
+    )
+
+
+def match(*candidates: Candidate, weight: float = 0.95, group: str = "retrieval") -> Evidence:
+    return Evidence(
+        tool="search_similar_photos",
+        kind="match",
+        summary="a match",
+        candidates=candidates,
+        weight=weight,
+        group=group,
+    )
+
+
+def text(weight: float = 0.9, group: str = "text", **countries: float) -> Evidence:
+    return Evidence(
+        tool="look_up_clue",
+        kind="text",
+        summary="a sign",
+        countries=countries,
+        weight=weight,
+        group=group,
+    )
+
+
+def test_without_evidence_nothing_can_be_told(settlements: Settlements) -> None:
+    summary = summarise(believe([], settlements))
+    assert summary.status == "undetermined"
+    assert summary.km_95 > 5000
+
+
+def test_country_shares_become_belief_per_country(settlements: Settlements) -> None:
+    belief = believe([text(weight=1.0, DE=0.7, CH=0.3)], settlements)
+    assert belief.country_shares["DE"] == pytest.approx(0.7)
+    assert belief.country_shares["CH"] == pytest.approx(0.3)
+    assert summarise(belief).status == "region"
+
+
+def test_mass_that_text_leaves_unknown_stays_with_the_prior(settlements: Settlements) -> None:
+    belief = believe([text(weight=1.0, DE=0.5)], settlements)
+    prior = believe([], settlements).country_shares
+    assert belief.country_shares["AU"] == pytest.approx(0.5 * prior["AU"])
+
+
+def test_a_verified_match_is_located_within_its_radius(settlements: Settlements) -> None:
+    summary = summarise(believe([match(photo(48.2, 11.6))], settlements))
+    assert summary.status == "located"
+    assert sphere.distance_km(summary.latitude, summary.longitude, 48.2, 11.6) < 0.3
+    assert 0.1 < summary.km_50 < 0.4
+    assert summary.km_50 < summary.km_80 < summary.km_95
+
+
+def test_kernel_holds_half_within_its_radius_and_four_fifths_within_twice(
+    settlements: Settlements,
+) -> None:
+    belief = believe([match(photo(48.2, 11.6, 3.0), weight=0.999)], settlements)
+    assert belief.radius_km(0.5, 48.2, 11.6) == pytest.approx(3.0, rel=0.3)
+    assert belief.radius_km(0.8, 48.2, 11.6) == pytest.approx(6.0, rel=0.3)
+
+
+def test_agreeing_independent_groups_reinforce_and_differing_ones_compete(
+    settlements: Settlements,
+) -> None:
+    one = match(photo(48.2, 11.6), weight=0.5, group="a")
+    near = match(photo(48.201, 11.6), weight=0.5, group="b")
+    far = match(photo(45.7, 4.8), weight=0.5, group="b")
+    within = {}
+    for name, items in {"one": [one], "agree": [one, near], "differ": [one, far]}.items():
+        belief = believe(items, settlements)
+        away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 48.2, 11.6)
+        within[name] = float(belief.mass[away < 5].sum())
+    assert within["agree"] > 0.95 > within["one"] > within["differ"] > 0.25
+
+
+def test_dependent_evidence_is_averaged_not_multiplied(settlements: Settlements) -> None:
+    once = believe([text(DE=0.6, FR=0.4)], settlements)
+    again = believe([text(DE=0.6, FR=0.4), text(weight=0.89, DE=0.6, FR=0.4)], settlements)
+    assert again.country_shares["DE"] == pytest.approx(once.country_shares["DE"], abs=1e-6)
+
+
+def test_country_evidence_decides_between_two_candidates(settlements: Settlements) -> None:
+    two = match(photo(48.137, 11.576, 5), photo(45.764, 4.836, 5), weight=0.8)
+    belief = believe([two, text(FR=0.95)], settlements)
+    assert belief.country_shares["FR"] > 0.9
+    assert sphere.distance_km(*belief.centre, 45.764, 4.836) < 5
+
+
+def test_candidates_across_the_antimeridian_are_one_place(settlements: Settlements) -> None:
+    east, west = photo(-16.8, 179.95, 5), photo(-16.8, -179.95, 5)
+    summary = summarise(believe([match(east, west)], settlements))
+    assert abs(abs(summary.longitude) - 180) < 0.2
+    assert summary.km_80 < 100
+
+
+def test_evidence_of_no_weight_has_no_effect(settlements: Settlements) -> None:
+    shown = match(photo(0.0, 0.0), weight=0.0)
+    assert_same(believe([shown], settlements), believe([], settlements))
+
+
+def assert_same(one: Belief, other: Belief) -> None:
+    assert np.array_equal(one.points, other.points)
+    assert np.allclose(one.mass, other.mass, rtol=1e-12, atol=1e-15)
+
+
+def test_order_and_duplicates_do_not_matter(settlements: Settlements) -> None:
+    items = [match(photo(48.2, 11.6)), text(DE=0.8), match(photo(45.7, 4.8), group="b")]
+    expected = believe(items, settlements)
+    for order in itertools.permutations(items):
+        assert_same(believe([*order, order[0]], settlements), expected)
+
+
+coordinates = st.tuples(st.floats(-90, 90), st.floats(-180, 180), st.floats(0.05, 500))
+
+
+@settings(max_examples=60, deadline=None)
+@given(places=st.lists(coordinates, min_size=1, max_size=6), weight=st.floats(0.01, 1.0))
+def test_belief_is_finite_and_sums_to_one_anywhere_on_the_sphere(
+    settlements: Settlements, places: list[tuple[float, float, float]], weight: float
+) -> None:
+    items = [
+        match(photo(*place), weight=weight, group=f"g{index % 3}")
+        for index, place in enumerate(places)
+    ]
+    belief = believe([*items, text(DE=0.5, FJ=0.2)], settlements)
+    assert np.all(np.isfinite(belief.mass))
+    assert np.all(belief.mass >= 0)
+    assert belief.mass.sum() == pytest.approx(1.0)
+    summary = summarise(belief)
+    assert summary.km_50 <= summary.km_80 <= summary.km_95 <= 21_000
+
+
+@settings(max_examples=20, deadline=None)
+@given(place=coordinates)
+def test_longitude_wrap_does_not_matter(
+    settlements: Settlements, place: tuple[float, float, float]
+) -> None:
+    latitude, longitude, radius_km = place
+    wrapped = -180.0 if longitude == 180.0 else longitude
+    one = summarise(believe([match(photo(latitude, longitude, radius_km))], settlements))
+    other = summarise(believe([match(photo(latitude, wrapped, radius_km))], settlements))
+    assert one.km_80 == pytest.approx(other.km_80, rel=1e-6)
