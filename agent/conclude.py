@@ -43,9 +43,8 @@ def conclude_answer(state: State, belief: Belief, bench: Workbench) -> Answer:
         stopped_because=state["stopped_because"] or "committed",
         seconds=state["spent"].seconds,
         versions=_versions(bench),
-        **_claimed(state["evidence"]),
     )
-    return answer.model_copy(update=where)
+    return answer.model_copy(update={**where, **_claimed(state["evidence"])})
 
 
 def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:

@@ -74,7 +74,7 @@ def _look(state: State) -> Iterator[tuple[str, Arguments]]:
 
 def _interpret(state: State) -> Iterator[tuple[str, Arguments]]:
     if texts := [text for text, _ in _lines(state["steps"])]:
-        yield "look_up_clue", {"texts": texts[:60]}
+        yield "look_up_clue", {"texts": list(texts[:60])}
 
 
 def _name_places(state: State) -> Iterator[tuple[str, Arguments]]:
@@ -89,7 +89,7 @@ def _name_places(state: State) -> Iterator[tuple[str, Arguments]]:
 
 
 def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
-    candidates = [
+    candidates: list[Arguments] = [
         {"latitude": c.latitude, "longitude": c.longitude, "score": c.score, "label": c.label[:80]}
         for item in state["evidence"]
         if item.weight > 0
@@ -97,7 +97,7 @@ def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
     ]
     if len(candidates) > 1:
         ordered = sorted(candidates, key=lambda c: -float(str(c["score"])))
-        yield "cluster_candidates", {"candidates": [dict(c) for c in ordered[:50]]}
+        yield "cluster_candidates", {"candidates": list(ordered[:50])}
 
 
 def _describe(state: State) -> Iterator[tuple[str, Arguments]]:

@@ -4,13 +4,11 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-
-from tools.photos import PhotoStore
 
 from agent.answer import Answer
 from agent.budget import Budget
@@ -18,9 +16,11 @@ from agent.drivers import Driver, PipelineDriver
 from agent.graph import make_graph, run_config
 from agent.nodes import Machine
 from agent.settings import Settings, load_settings
+from agent.state import InputState
 from agent.toolbox import make_tools
 from agent.trace import Event, Trace
 from geo.errors import GeolocationError
+from tools.photos import PhotoStore
 from tools.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Geolocator:
         self.tools = make_tools(self.bench, self.settings)
         self.budget = budget or self.settings.budget
         driver = driver or PipelineDriver([tool.name for tool in self.tools])
-        self._graph = make_graph(Machine(self.bench, self.tools, driver, self.budget))
+        self.graph = make_graph(Machine(self.bench, self.tools, driver, self.budget))
 
     def locate(
         self,
@@ -104,7 +104,7 @@ class Geolocator:
             InputError: the photo cannot be used.
         """
         held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
-        start = {"photo_id": held.id, "hint": hint, "trust_metadata": trust_metadata}
+        start = InputState(photo_id=held.id, hint=hint, trust_metadata=trust_metadata)
         path = trace or self._trace_path(held.id)
         with Trace(path) as chain:
             try:
@@ -115,15 +115,17 @@ class Geolocator:
             answer = answer.model_copy(update={"trace_path": str(path)})
             yield chain.append("answer", json.loads(answer.model_dump_json()))
 
-    def _run(self, start: dict[str, object], chain: Trace) -> "Iterator[Event]":
+    def _run(self, start: InputState, chain: Trace) -> Generator[Event, None, Answer]:
+        """Yield the events of the graph, return the answer it ends with."""
         answer: Answer | None = None
-        for mode, chunk in self._graph.stream(
+        for mode, chunk in self.graph.stream(
             start, run_config(self.budget.steps), stream_mode=["custom", "values"]
         ):
             if mode == "custom":
                 yield chain.append(chunk["kind"], chunk["data"])
             else:
                 answer = chunk.get("answer")
+        assert answer is not None, "the graph ends in conclude"
         return answer
 
     async def alocate(

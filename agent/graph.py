@@ -4,8 +4,9 @@ START -> observe -> decide --tool calls--> act --> decide ... ; a commit or a sp
 leads to conclude -> END.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -45,6 +46,6 @@ def route_after_act(state: State) -> Literal["decide", "conclude"]:
     return "conclude" if state["committed"] else "decide"
 
 
-def run_config(steps: int) -> dict[str, Any]:
+def run_config(steps: int) -> RunnableConfig:
     """Return a LangGraph config whose recursion limit lies beyond what the budget allows."""
     return {"recursion_limit": 3 * steps + 10}

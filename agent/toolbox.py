@@ -11,13 +11,13 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     from tools.clues import make_look_up_clue
     from tools.compare import make_compare_photos
     from tools.geocode import make_find_place, make_reverse_geocode
-    from tools.photos import make_read_metadata, make_zoom
     from tools.read_text import make_read_text
     from tools.rerank import make_cluster_candidates
     from tools.retrieve import make_search_similar_photos
 
     from tools.commit import make_commit_location
     from tools.hint import make_use_hint
+    from tools.photos import make_read_metadata, make_zoom
 
     makers = [
         make_read_metadata, make_read_text, make_look_up_clue, make_find_place,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from geo.coordinate import Coordinate
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -11,7 +12,6 @@ from agent.answer import Answer
 from agent.geolocator import Geolocator, answer_of
 from agent.report import write_report
 from agent.trace import Event
-from geo.coordinate import Coordinate
 
 STATUS_STYLES = {"located": "green", "region": "yellow", "undetermined": "red"}
 
@@ -112,7 +112,9 @@ def _line(event: Event) -> str:
         short = text if len(text) <= 220 else text[:217] + "..."
         seconds = float(str(data["seconds"]))
         tool = escape(str(data["tool"]))
-        return f"{mark[str(data['outcome'])]} [bold]{tool}[/] [dim]{seconds:.1f} s[/] {escape(short)}"
+        return (
+            f"{mark[str(data['outcome'])]} [bold]{tool}[/] [dim]{seconds:.1f} s[/] {escape(short)}"
+        )
     if event.kind == "belief":
         radius = kilometres(float(str(data["km_80"])))
         return f"  [dim]belief: {escape(str(data['status']))}, 80 % within {radius}[/]"

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from tools.evidence import Candidate, Evidence, ToolError, ToolOutcome, ToolReply
 
@@ -75,7 +75,11 @@ def commit_location(
         raise ToolError("undetermined is true but a coordinate is given; drop one of the two")
     if not undetermined and not evidence_ids:
         raise ToolError("evidence_ids is empty; name at least one, or set undetermined to true")
-    data = {"evidence_ids": list(evidence_ids), "reason": reason, "undetermined": undetermined}
+    data: dict[str, JsonValue] = {
+        "evidence_ids": list(evidence_ids),
+        "reason": reason,
+        "undetermined": undetermined,
+    }
     if latitude is None or longitude is None:
         return "Committed to the evidence.", ToolOutcome(data=data)
     named = _named_by_driver(latitude, longitude, radius_km or 25.0, reason)
