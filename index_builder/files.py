@@ -1,0 +1,83 @@
+"""Files that survive interruption: atomic writes and a lock on a folder."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from encoders.photo_file import printable
+from geo.errors import InputError, UnavailableError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that at any moment it holds the old bytes or the new, never a part.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot write {printable(str(path))!r} ({error.strerror}); free space or choose a "
+        "folder you may write to"
+    )
+
+
+class FolderLock:
+    """Held while a folder is open; the system drops it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock of `folder`.
+
+        Raises:
+            InputError: the folder cannot be written to.
+            UnavailableError: another process, or this one, holds it.
+        """
+        try:
+            self._file = open(folder / "lock", "a+")  # noqa: SIM115 - held open on purpose
+        except OSError as error:
+            raise _unwritable(folder / "lock", error) from None
+        if not _take(self._file.fileno()):
+            self._file.seek(0)
+            holder = self._file.read(20).strip() or "unknown"
+            self._file.close()
+            raise UnavailableError(
+                f"gallery {printable(str(folder))!r} is open in process {printable(holder)}; "
+                "wait for it to end",
+                retryable=True,
+            )
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let others have it; twice does no harm."""
+        self._file.close()
+
+
+def _take(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True  # Qdrant Edge locks its own files there
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
