@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
-Settlements = tuple[Floats, Floats, Sequence[str]]
+Settlements = tuple[Floats, Floats, list[str]]
 """Points `[N, 2]`, populations `[N]`, ISO 3166-1 alpha-2 codes of `N` settlements."""
 
 EARTH_KM2 = 510_065_600.0

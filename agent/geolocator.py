@@ -118,13 +118,17 @@ class Geolocator:
     def _run(self, start: InputState, chain: Trace) -> Generator[Event, None, Answer]:
         """Yield the events of the graph, return the answer it ends with."""
         answer: Answer | None = None
-        for mode, chunk in self.graph.stream(
-            start, run_config(self.budget.steps), stream_mode=["custom", "values"]
-        ):
-            if mode == "custom":
-                yield chain.append(chunk["kind"], chunk["data"])
-            else:
-                answer = chunk.get("answer")
+        parts = self.graph.stream(
+            start,
+            run_config(self.budget.steps),
+            stream_mode=["custom", "values"],
+            version="v2",
+        )
+        for part in parts:
+            if part["type"] == "custom":
+                yield chain.append(part["data"]["kind"], part["data"]["data"])
+            elif part["type"] == "values":
+                answer = part["data"].get("answer")
         assert answer is not None, "the graph ends in conclude"
         return answer
 

@@ -42,7 +42,7 @@ class FakeGazetteer(Gazetteer):
     def __init__(self, settlements: Settlements) -> None:
         self._settled = settlements
 
-    def settlements(self, min_population: int) -> Settlements:
+    def settlements(self, min_population: int = 0) -> Settlements:
         return self._settled
 
     def nearest(

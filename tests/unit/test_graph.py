@@ -17,8 +17,9 @@ from agent.factors import Settlements
 from agent.graph import make_graph, run_config
 from agent.nodes import Machine
 from agent.settings import Settings
+from agent.state import InputState
 from geo.errors import InputError, UnavailableError
-from tests.fakes import FakeGazetteer, ScriptedDriver, plain_tool
+from tests.fakes import Calls, FakeGazetteer, ScriptedDriver, plain_tool
 from tools.commit import make_commit_location
 from tools.evidence import Candidate, Evidence, Rejection, ToolError, ToolOutcome, ToolReply
 from tools.photos import PhotoStore
@@ -61,13 +62,14 @@ def run(settings: Settings, settlements: Settlements) -> Callable[..., dict[str,
     photo = bench.photos.add(photo_bytes())
 
     def run(
-        driver: Driver, *tools: BaseTool, budget: Budget | None = None, **state: Any
+        driver: Driver, *tools: BaseTool, budget: Budget | None = None, hint: str = ""
     ) -> dict[str, Any]:
         budget = budget or Budget(steps=6)
         machine = Machine(bench, (*tools, make_commit_location()), driver, budget)
         graph = make_graph(machine, InMemorySaver())
-        config = {**run_config(budget.steps), "configurable": {"thread_id": "1"}}
-        return dict(graph.invoke({"photo_id": photo.id, **state}, config))
+        config = run_config(budget.steps)
+        config["configurable"] = {"thread_id": "1"}
+        return dict(graph.invoke(InputState(photo_id=photo.id, hint=hint), config))
 
     return run
 
@@ -188,7 +190,8 @@ def test_repeated_calls_add_no_evidence(run: Run) -> None:
 
 
 def test_undetermined_commit_gives_no_coordinate_even_with_evidence(run: Run) -> None:
-    give_up = [("commit_location", {"evidence_ids": [], "reason": "no", "undetermined": True})]
+    nothing: dict[str, Any] = {"evidence_ids": [], "reason": "no", "undetermined": True}
+    give_up: Calls = [("commit_location", nothing)]
     answer = run(ScriptedDriver([[("look", {})], give_up]), plain_tool("look", found))["answer"]
     assert (answer.status, answer.latitude, answer.radii) == ("undetermined", None, None)
     assert not answer.verdicts[0].kept
