@@ -205,13 +205,11 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     """Scale grey pixels of 16 bits by 1/257; of 32 bits or floats from their own range."""
     import numpy as np
 
-    values = np.asarray(picture).astype(np.float32)
-    if picture.mode.startswith("I;16"):
-        scaled = values / 257
-    else:
-        finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = float(finite.min()), float(finite.max())
-        scaled = (finite - low) * np.float32(255 / (high - low) if high > low else 0)
+    values = np.nan_to_num(np.asarray(picture, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = 0.0, 65_535.0
+    if not picture.mode.startswith("I;16"):
+        low, high = float(values.min()), float(values.max())
+    scaled = (values - low) * (255 / (high - low) if high > low else 0.0)
     return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
 
 

@@ -6,6 +6,7 @@ Pure functions on hostile input; each returns None where there is nothing sound 
 import math
 import re
 from collections.abc import Sequence
+from typing import SupportsFloat
 from xml.etree import ElementTree
 
 from encoders.photo_file import printable
@@ -42,19 +43,22 @@ def plain(value: object) -> str | None:
 
 def number(value: object) -> float | None:
     """Return `value` (number, rational or text) as a finite float, else None."""
-    try:
-        found = float(value)  # type: ignore[arg-type]  # rationals of Pillow convert, the rest raises
-    except (TypeError, ValueError, ArithmeticError):
+    found: float = math.nan
+    if isinstance(value, str):
         found = _fraction(value)
+    elif isinstance(value, SupportsFloat):
+        try:
+            found = float(value)
+        except (ValueError, ArithmeticError):
+            return None
     return found if math.isfinite(found) else None
 
 
-def _fraction(value: object) -> float:
-    """Return a `numerator/denominator` text as a float; NaN where it is none."""
-    match = (
-        re.fullmatch(r"\s*([-+]?\d{1,12})/(\d{1,12})\s*", value) if isinstance(value, str) else None
-    )
-    return int(match[1]) / int(match[2]) if match and int(match[2]) else math.nan
+def _fraction(text: str) -> float:
+    """Return a decimal or `numerator/denominator` text as a float; NaN where it is neither."""
+    if match := re.fullmatch(r"\s*([-+]?\d{1,12})/(\d{1,12})\s*", text):
+        return int(match[1]) / int(match[2]) if int(match[2]) else math.nan
+    return float(text) if re.fullmatch(r"\s*[-+]?\d{1,12}(\.\d{0,15})?\s*", text) else math.nan
 
 
 def sexagesimal(value: object) -> float | None:
