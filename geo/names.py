@@ -77,5 +77,9 @@ def trigrams(names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     inside = owner[:-2] == owner[2:]
     mixed = (codes[:-2] * 961748927 + codes[1:-1] * 982451653 + codes[2:] * 715225739)[inside]
     bucket = (mixed ^ (mixed >> np.uint64(17))) % np.uint64(BUCKETS)
-    pairs = np.unique(bucket.astype(np.int64) << 32 | owner[:-2][inside])
-    return pairs >> 32, pairs & 0xFFFFFFFF
+    bucket, owner = bucket.astype(np.uint16), owner[:-2][inside]
+    order = np.argsort(bucket, kind="stable")  # radix sort: seconds faster than np.unique
+    bucket, owner = bucket[order].astype(np.int64), owner[order]
+    fresh = np.ones(len(bucket), dtype=bool)
+    fresh[1:] = (np.diff(bucket) != 0) | (np.diff(owner) != 0)
+    return bucket[fresh], owner[fresh]
