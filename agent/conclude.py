@@ -143,7 +143,7 @@ def _versions(bench: Workbench) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     for gallery in bench.galleries:
-        found[f"gallery {gallery.name}"] = gallery.fingerprint
+        found[f"gallery {gallery.name}"] = gallery.manifest.encoder.fingerprint
     for name in prompts.names():
         found[f"prompt {name}"] = prompts.load(name).sha256[:12]
     return found

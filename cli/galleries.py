@@ -1,6 +1,7 @@
 """`graticule gallery`: build and inspect galleries of geotagged photos."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -32,7 +33,9 @@ def build(folder: Path, out: Path | None, positions: Path | None, as_json: bool)
     out = out or folder.with_name(folder.name + ".gallery")
     report = build_with_progress(folder, out, positions=positions, quiet=as_json)
     if as_json:
-        click.echo(json.dumps({"gallery": str(out), **report.model_dump(mode="json")}, indent=2))
+        rejected = [asdict(item) for item in report.rejected]
+        result = {**asdict(report), "path": str(report.path), "rejected": rejected}
+        click.echo(json.dumps(result, indent=2))
 
 
 @gallery.command()

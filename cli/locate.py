@@ -28,9 +28,12 @@ def locate(
 ) -> None:
     """Find out where PHOTO was taken, with tools, evidence and an honest radius."""
     from agent.geolocator import Geolocator
+    from cli.progress import prepare_gazetteer
     from cli.run import locate_with_output
 
     with Geolocator(galleries) as geolocator:
+        geolocator.bench.photos.add(photo)
+        prepare_gazetteer(quiet=as_json)
         answer = locate_with_output(
             geolocator,
             photo,

@@ -1,9 +1,23 @@
 """Progress bars for long work: what is done, how fast, how long it will take."""
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from geo.gazetteer import Gazetteer, default_path
+from index_builder.build import BuildReport, build_gallery
+from index_builder.build import Progress as BuildProgress
+
+SHOWN_REJECTS = 5
 
 
 def progress_bar(*, quiet: bool = False) -> Progress:
@@ -16,3 +30,46 @@ def progress_bar(*, quiet: bool = False) -> Progress:
         TimeRemainingColumn(),
         console=Console(file=sys.stderr, quiet=quiet),
     )
+
+
+def build_with_progress(
+    folder: Path, out: Path, *, positions: Path | None = None, quiet: bool = False
+) -> BuildReport:
+    """Build a gallery under a progress bar and say what came of it."""
+    with progress_bar(quiet=quiet) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(progress: BuildProgress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bar.add_task(progress.stage, rate="")
+            bar.update(
+                tasks[progress.stage],
+                completed=progress.done,
+                total=progress.total or None,
+                rate=f"{progress.photos_per_s:.1f} photos/s",
+            )
+
+        report = build_gallery(folder, out, positions=positions, progress=tell)
+    console = Console(quiet=quiet, highlight=False, markup=False)
+    console.print(
+        f"Gallery {report.path}: {report.added} added, {report.skipped} there already, "
+        f"{len(report.rejected)} rejected, {report.photos} photos in all, {report.seconds:.1f} s"
+    )
+    for rejected in report.rejected[:SHOWN_REJECTS]:
+        console.print(f"  rejected {rejected.name}: {rejected.reason}")
+    if len(report.rejected) > SHOWN_REJECTS:
+        console.print(f"  ... all of them in {report.path / 'rejects.jsonl'}")
+    return report
+
+
+def prepare_gazetteer(*, quiet: bool = False) -> None:
+    """Build the gazetteer under a progress bar, where there is none yet."""
+    if default_path().is_file():
+        return
+    with progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("building the gazetteer, once", total=None, rate="")
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        Gazetteer.open(progress=tell).close()

@@ -52,14 +52,14 @@ def _warm_locate() -> Iterator[Measurement]:
 
     with tempfile.TemporaryDirectory() as folder:
         world = write_world(Path(folder) / "world")
-        build_gallery(world.gallery, Path(folder) / "gallery")
+        build_gallery(world.gallery_folder, Path(folder) / "gallery")
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with Geolocator([Path(folder) / "gallery"], settings=settings) as geolocator:
-            geolocator.locate(world.queries[0].path)
+            geolocator.locate(world.path(world.queries[0]))
             times = []
             for query in world.queries[1:7]:
                 began = time.perf_counter()
-                geolocator.locate(query.path)
+                geolocator.locate(world.path(query))
                 times.append(time.perf_counter() - began)
     yield _timed(
         f"locate at 1024 px with text reading, warm, slowest of {len(times)}", max(times), LOCATE_S

