@@ -55,9 +55,8 @@ class Geolocator:
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
-        self.bench = Workbench(
-            photos=PhotoStore(self.settings.photos), galleries=self._open(galleries)
-        )
+        self.bench = Workbench(photos=PhotoStore(self.settings.photos))
+        self.bench.galleries = self._open(galleries)
         self.tools = make_tools(self.bench, self.settings)
         self.budget = budget or self.settings.budget
         driver = driver or PipelineDriver([tool.name for tool in self.tools])
@@ -167,6 +166,7 @@ class Geolocator:
 
     def close(self) -> None:
         """Close what this object opened."""
+        self.bench.close()
         while self._opened:
             self._opened.pop().close()
 

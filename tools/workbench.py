@@ -35,6 +35,12 @@ class Workbench:
     def _gazetteer(self) -> Gazetteer:
         return self.open_gazetteer()
 
+    def close(self) -> None:
+        """Close the gazetteer, if it was opened; galleries belong to who opened them."""
+        with self._lock:
+            if "_gazetteer" in self.__dict__:
+                self.__dict__.pop("_gazetteer").close()
+
     @cached_property
     def reader(self) -> "TextReader":
         """The text reader of this process; its models load on first use."""
