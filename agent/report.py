@@ -66,12 +66,10 @@ def write_report(answer: Answer, photos: PhotoSource, path: Path) -> None:
     """
     page = render_report(answer, photos).encode("utf-8")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as draft:
-            draft.write(page)
-        Path(draft.name).chmod(0o644)
-        os.replace(draft.name, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".report-") as folder:
+            draft = Path(folder) / path.name
+            draft.write_bytes(page)
+            os.replace(draft, path)
     except OSError as error:
         raise InputError(
             f"report {str(path)!r} cannot be written ({error.strerror}): "
@@ -163,9 +161,13 @@ class Page:
         if answer.status == "undetermined":
             return "We cannot tell where this photo was taken"
         names = dict.fromkeys(filter(None, (answer.place, answer.admin1, answer.country_name)))
+        where = ", ".join(names)
+        if not where:
+            return "A region, not a place" if answer.status == "region" else "At sea or nameless"
         if answer.status == "region":
-            return f"Probably {', '.join(names)}" if names else "A region, not a place"
-        return f"Near {', '.join(names)}" if names else "At the coordinate below"
+            likely = answer.countries.get(answer.country, 0.0) > 0.5
+            return f"Probably in {where}" if likely else f"Perhaps in {where}, one of several"
+        return f"Near {where}" if answer.place else f"In {where}"
 
     @property
     def position(self) -> tuple[float, float] | None:

@@ -79,8 +79,10 @@ def duration(seconds: float) -> str:
 
 
 def pretty(data: JsonValue) -> str:
-    """Write structured data as indented JSON, cut at `LONGEST_DATA` characters with a note."""
-    text = json.dumps(data, ensure_ascii=False, indent=2)
+    """Write structured data as JSON, indented unless it fits a line, cut at `LONGEST_DATA`."""
+    text = json.dumps(data, ensure_ascii=False)
+    if len(text) > 80:
+        text = json.dumps(data, ensure_ascii=False, indent=2)
     if len(text) <= LONGEST_DATA:
         return text
     left = len(text) - LONGEST_DATA

@@ -26,6 +26,7 @@ from agent.report_shapes import (
     path_of,
     pen,
     shifted,
+    turned,
     without_seams,
 )
 
@@ -109,6 +110,8 @@ class MapView:
     scale_bar: ScaleBar | None = None
     frame: str = ""
     """Outline of the closer map's extent, empty where there is none."""
+    plain: bool = False
+    """Whether land and sea are left apart: outlines are too coarse for so close a view."""
 
 
 def world_map(
@@ -116,6 +119,7 @@ def world_map(
     marks: Sequence[Mark] = (),
     circles: Sequence[tuple[float, float, float, int]] = (),
     shares: Mapping[str, float] | None = None,
+    middle: float = 0.0,
 ) -> MapView:
     """Draw the whole world.
 
@@ -124,13 +128,17 @@ def world_map(
         marks: points to draw, the last on top.
         circles: latitude, longitude, radius in km and percent of belief held, largest first.
         shares: belief by country to shade with.
+        middle: longitude in the middle of the map; the map is cut 180 degrees from it.
     """
     import shapely
 
-    areas = [(iso2, area_of_ring(ring)) for iso2, ring in outlines]
+    def project(points: Points) -> Points:
+        return equal_earth(np.column_stack((points[:, 0], _from_middle(points[:, 1], middle))))
+
+    areas = [(iso2, turned(area_of_ring(ring), -middle)) for iso2, ring in outlines]
     rings = []
     for latitude, longitude, radius_km, percent in circles:
-        area = area_of_circle(latitude, longitude, radius_km)
+        area = turned(area_of_circle(latitude, longitude, radius_km), -middle)
         edge = without_seams(area)
         rings.append(Ring(path_of(area, equal_earth), path_of(edge, equal_earth), percent))
     lines = [shapely.LineString([(-180, lat), (180, lat)]) for lat in range(-60, 90, 30)]
@@ -144,8 +152,12 @@ def world_map(
         graticule=path_of(shapely.MultiLineString(lines), equal_earth),
         sphere=path_of(shapely.box(-180, -90, 180, 90), equal_earth),
         rings=tuple(rings),
-        symbols=place_symbols(marks, equal_earth, WORLD_WIDTH, WORLD_HEIGHT),
+        symbols=place_symbols(marks, project, WORLD_WIDTH, WORLD_HEIGHT),
     )
+
+
+def _from_middle(longitude: Points, middle: float) -> Points:
+    return np.asarray((longitude - middle + 180.0) % 360.0 - 180.0)
 
 
 def _lands(
@@ -165,7 +177,7 @@ def _lands(
 
 
 def local_map(
-    outlines: Sequence[Outline],
+    outlines: Sequence[Outline] | None,
     centre: tuple[float, float],
     half_km: float,
     name: str,
@@ -178,7 +190,7 @@ def local_map(
     """Draw the neighbourhood of `centre`, reaching `half_km` north and south of it.
 
     Args:
-        outlines: country rings.
+        outlines: country rings; None draws neither land nor sea.
         centre: latitude, longitude in degrees; distances from it are true on the drawing.
         half_km: distance from the centre to the upper edge, at most `LARGEST_HALF_KM`.
         name: identifier of the map inside the page.
@@ -191,16 +203,17 @@ def local_map(
     import shapely
 
     project = azimuthal(*centre, half_km)
-    window = _Window.around(centre, half_km)
-    areas = [(iso2, window.cut(area_of_ring(ring))) for iso2, ring in outlines]
-    edges = [window.cut(without_seams(area_of_ring(ring))) for _, ring in outlines]
+    window = Window.around(centre, half_km)
+    areas = [(iso2, area_of_ring(ring)) for iso2, ring in outlines or ()]
+    edges = [window.cut(without_seams(area)) for _, area in areas]
+    lands = [(iso2, window.cut(area)) for iso2, area in areas]
     graticule, captions = _local_graticule(window, project, half_km)
     return MapView(
         name=name,
         title=title,
         width=LOCAL_WIDTH,
         height=LOCAL_HEIGHT,
-        lands=_lands(areas, project, shares or {}),
+        lands=_lands(lands, project, shares or {}),
         borders="".join(path_of(edge, project) for edge in edges if not edge.is_empty),
         graticule=path_of(shapely.MultiLineString(graticule), project),
         rings=tuple(_local_ring(*ring, project) for ring in circles),
@@ -208,11 +221,15 @@ def local_map(
         captions=captions,
         scale_bar=scale_bar(half_km),
         frame=_frame(frame_half_km / half_km),
+        plain=outlines is None,
     )
 
 
-class _Window(NamedTuple):
-    """The part of the world a local map may show, longitudes continuous around its centre."""
+class Window(NamedTuple):
+    """The part of the world a local map may show, longitudes continuous around its centre.
+
+    A little larger than the map, so that edges of what is cut by it stay out of sight.
+    """
 
     west: float
     south: float
@@ -220,7 +237,8 @@ class _Window(NamedTuple):
     north: float
 
     @classmethod
-    def around(cls, centre: tuple[float, float], half_km: float) -> "_Window":
+    def around(cls, centre: tuple[float, float], half_km: float) -> "Window":
+        """Return the window of a local map from its centre and `half_km`."""
         latitude, longitude = centre
         reach = 1.1 * half_km * math.hypot(1.0, LOCAL_WIDTH / LOCAL_HEIGHT) / KM_PER_DEGREE
         spread = math.sin(math.radians(min(reach, 90.0))) / max(
@@ -235,6 +253,17 @@ class _Window(NamedTuple):
             longitude + half_width,
             min(latitude + reach, 90.0),
         )
+
+    @property
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """South, west, north, east of one or two boxes with longitudes in [-180, 180]."""
+        if self.east - self.west >= 360:
+            return [(self.south, -180.0, self.north, 180.0)]
+        west = (self.west + 180.0) % 360.0 - 180.0
+        east = west + self.east - self.west
+        if east <= 180:
+            return [(self.south, west, self.north, east)]
+        return [(self.south, west, self.north, 180.0), (self.south, -180.0, self.north, east - 360)]
 
     def cut(self, shape: "BaseGeometry") -> "BaseGeometry":
         """Return what of a shape with longitudes in [-180, 180] lies inside."""
@@ -259,7 +288,7 @@ def _local_ring(
 
 
 def _local_graticule(
-    window: _Window, project: Projection, half_km: float
+    window: Window, project: Projection, half_km: float
 ) -> "tuple[list[BaseGeometry], tuple[Caption, ...]]":
     """Return meridians and parallels at round degrees and their captions at the map's edge."""
     import shapely
@@ -275,8 +304,8 @@ def _local_graticule(
     for lon in _multiples(window.west, window.east, lon_step):
         line = shapely.LineString([(lon, window.south), (lon, window.north)])
         lines.append(line)
-        turned = (lon + 180.0) % 360.0 - 180.0
-        captions += _edge_caption(line, project, _degrees(turned, lon_step, "EW"), along="bottom")
+        east = (lon + 180.0) % 360.0 - 180.0
+        captions += _edge_caption(line, project, _degrees(east, lon_step, "EW"), along="bottom")
     return lines, tuple(captions)
 
 

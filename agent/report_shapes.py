@@ -27,7 +27,7 @@ _SEAM_DEG = 1e-3
 
 
 def equal_earth(points: Points) -> Points:
-    """Project `[N, 2]` latitude, longitude in [-180, 180] degrees to the world map."""
+    """Project `[N, 2]` latitude, longitude from the middle of the world map, to it."""
     raw = _equal_earth_unit(points)
     edge = _equal_earth_unit(np.array([[0.0, 180.0], [90.0, 0.0]]))
     scale = WORLD_WIDTH / 2 / edge[0, 0]
@@ -84,11 +84,20 @@ def unwrapped(ring: Points) -> Points:
 
 
 def area_of_ring(ring: Points) -> "BaseGeometry":
-    """Return the area inside a ring `[V, 2]`, cut at the antimeridian, axes longitude, latitude."""
+    """Return the area inside a ring `[V, 2]`, longitudes in [-180, 180], axes longitude, latitude.
+
+    A ring that runs through all longitudes is closed along the pole nearer to it.
+    """
     import shapely
 
-    area = shapely.Polygon(unwrapped(ring)[:, ::-1])
-    return _folded(shapely.make_valid(area))
+    line = unwrapped(np.vstack((ring, ring[:1])))
+    if abs(line[-1, 1] - line[0, 1]) > 180:
+        line = _closed_at_pole(line, math.copysign(90.0, float(line[:, 0].mean())))
+    return folded(shapely.make_valid(shapely.Polygon(line[:, ::-1])))
+
+
+def _closed_at_pole(line: Points, pole: float) -> Points:
+    return np.vstack((line, [[pole, line[-1, 1]], [pole, line[0, 1]]]))
 
 
 def area_of_circle(latitude: float, longitude: float, radius_km: float) -> "BaseGeometry":
@@ -113,12 +122,11 @@ def area_of_circle(latitude: float, longitude: float, radius_km: float) -> "Base
     edge = circle(latitude, longitude, radius_km, vertices=180)
     edge = unwrapped(np.vstack((edge, edge[:1])))
     if poles:
-        ends = np.array([[poles[0], edge[-1, 1]], [poles[0], edge[0, 1]]])
-        edge = np.vstack((edge, ends))
-    return _folded(shapely.make_valid(shapely.Polygon(edge[:, ::-1])))
+        edge = _closed_at_pole(edge, poles[0])
+    return folded(shapely.make_valid(shapely.Polygon(edge[:, ::-1])))
 
 
-def _folded(area: "BaseGeometry") -> "BaseGeometry":
+def folded(area: "BaseGeometry") -> "BaseGeometry":
     """Bring an area with continuous longitudes back into [-180, 180]."""
     import shapely
 
@@ -126,6 +134,15 @@ def _folded(area: "BaseGeometry") -> "BaseGeometry":
     turns = range(math.floor((west + 180) / 360), math.ceil((east - 180) / 360) + 1)
     pieces = [shapely.clip_by_rect(shifted(area, -turn), -180, -90, 180, 90) for turn in turns]
     return shapely.union_all([piece for piece in pieces if not piece.is_empty])
+
+
+def turned(area: "BaseGeometry", degrees: float) -> "BaseGeometry":
+    """Return an area turned east by `degrees`, cut again so that it stays in [-180, 180]."""
+    import shapely
+
+    if degrees == 0 or area.is_empty:
+        return area
+    return folded(shapely.transform(area, lambda xy: np.add(xy, (degrees, 0.0))))
 
 
 def shifted(shape: "BaseGeometry", turns: int) -> "BaseGeometry":

@@ -8,40 +8,76 @@ from agent.report_map import (
     SMALLEST_HALF_KM,
     MapView,
     Mark,
+    Outline,
+    Window,
     local_map,
     world_map,
 )
-from agent.report_shapes import KM_PER_DEGREE, LOCAL_HEIGHT
+from agent.report_shapes import KM_PER_DEGREE, LOCAL_HEIGHT, LOCAL_WIDTH
 
 if TYPE_CHECKING:
     from agent.report import Page
 
 MOST_MARKS = 300
 MOST_LABELS = 40
+FINEST_HALF_KM = 10.0
+"""Natural Earth 1:10m is drawn to about half a kilometre: closer, its coasts would mislead."""
 _WORLD_TOLERANCE_DEG = 0.25
+_NO_COAST = "; coasts and borders are not known finely enough to be drawn here"
 
 
 def maps_of(page: "Page") -> tuple[MapView, ...]:
-    """Return the world map and up to two closer ones; without a coordinate only shaded countries."""
-    from geo.regions import outlines
+    """Return the world map and up to two closer ones; only shaded countries without a point."""
+    from geo.outlines import outlines
 
     shares = {} if page.answer.status == "located" else dict(page.answer.countries)
     if page.position is None:
         if not shares:
             return ()
         return (world_map(outlines(_WORLD_TOLERANCE_DEG), _marks(page), (), shares),)
+    middle = _middle(page.position[1])
     circles = tuple((*page.position, km, percent) for percent, km in reversed(page.radii))
     marks = _marks(page)
-    maps = [world_map(outlines(_WORLD_TOLERANCE_DEG), marks, circles, shares)]
+    maps = [world_map(outlines(_WORLD_TOLERANCE_DEG), marks, circles, shares, middle)]
     halves = half_sizes_km([km for _, km in page.radii])
-    names = (("around", "Surroundings"), ("close", "Close view"))[-len(halves) :] if halves else ()
-    for index, (half_km, (name, title)) in enumerate(zip(halves, names, strict=True)):
+    for index, half_km in enumerate(halves):
+        name, title = ("around", "Surroundings") if index == 0 else ("close", "Close view")
+        across = distance(2 * half_km * LOCAL_WIDTH / LOCAL_HEIGHT)
         closer_km = halves[index + 1] if index + 1 < len(halves) else 0.0
-        rings = outlines(2 * half_km / LOCAL_HEIGHT / KM_PER_DEGREE)
+        rings = _rings_near(page.position, half_km)
         maps.append(
-            local_map(rings, page.position, half_km, name, title, marks, circles, shares, closer_km)
+            local_map(
+                rings,
+                page.position,
+                half_km,
+                name,
+                f"{title}, {across} across" + ("" if rings is not None else _NO_COAST),
+                marks,
+                circles,
+                shares,
+                closer_km,
+            )
         )
     return tuple(maps)
+
+
+def _rings_near(centre: tuple[float, float], half_km: float) -> list[Outline] | None:
+    """Return the outlines a local map needs, or None where they are too coarse to be drawn."""
+    from geo.outlines import outlines
+
+    if half_km < FINEST_HALF_KM:
+        return None
+    tolerance_deg = 1.5 * half_km / LOCAL_HEIGHT / KM_PER_DEGREE
+    boxes = Window.around(centre, half_km).boxes
+    return [ring for box in boxes for ring in outlines(tolerance_deg, box)]
+
+
+def _middle(longitude: float) -> float:
+    """Return the world map's middle: Greenwich, or the Pacific for an answer near its seam.
+
+    A map around 150 degrees east is cut at 30 degrees west, where hardly any land lies.
+    """
+    return 150.0 if abs(longitude) > 140 else 0.0
 
 
 def half_sizes_km(radii_km: list[float]) -> list[float]:
@@ -60,7 +96,7 @@ def half_sizes_km(radii_km: list[float]) -> list[float]:
 
 
 def _marks(page: "Page") -> list[Mark]:
-    """Return what is marked, least important first: dropped, kept, alternatives, claimed, answer."""
+    """Return what is marked, the answer last: later marks lie on top."""
     marks = []
     for view in reversed(page.candidates[:MOST_MARKS]):
         candidate = view.verdict.candidate

@@ -86,7 +86,15 @@ def located(**changes: object) -> Answer:
         tool="look_up_clue",
         kind="text",
         summary="The text “PHARMACIE DU PORT” is French",
-        countries={"FR": 0.7, "BE": 0.1, "CH": 0.05, "CA": 0.05, "SN": 0.02, "LU": 0.02, "CI": 0.01},
+        countries={
+            "FR": 0.7,
+            "BE": 0.1,
+            "CH": 0.05,
+            "CA": 0.05,
+            "SN": 0.02,
+            "LU": 0.02,
+            "CI": 0.01,
+        },
         weight=0.8,
         group="language",
         box=Box(left=600, top=660, right=960, bottom=730),
@@ -128,7 +136,9 @@ def located(**changes: object) -> Answer:
             f"({phone.id}) agree with France."
         ),
         "evidence": (match, sign, phone, place),
-        "alternatives": (Alternative(latitude=48.8566, longitude=2.3522, share=0.01, label="Paris"),),
+        "alternatives": (
+            Alternative(latitude=48.8566, longitude=2.3522, share=0.01, label="Paris"),
+        ),
         "verdicts": (
             Verdict(evidence_id=match.id, candidate=kept, kept=True, reason="214 inliers"),
             Verdict(
