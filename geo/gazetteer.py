@@ -52,6 +52,8 @@ class Place:
 class Gazetteer:
     """Look-ups in one gazetteer file; safe to share between threads."""
 
+    source = "gazetteer"
+
     def __init__(self, path: Path) -> None:
         """Open an existing file; `Gazetteer.open` also builds a missing one.
 
@@ -181,9 +183,8 @@ class Gazetteer:
             return []
         buckets = trigrams([folded])[0].tolist()
         marks = ", ".join("?" * len(buckets))
-        postings = self._file.rows(
-            f"SELECT name_ids FROM trigram WHERE bucket IN ({marks})", buckets
-        )  # noqa: S608
+        query = f"SELECT name_ids FROM trigram WHERE bucket IN ({marks})"  # noqa: S608
+        postings = self._file.rows(query, buckets)
         if not postings:
             return []
         ids = np.concatenate([np.frombuffer(blob, dtype=np.int32) for (blob,) in postings])
