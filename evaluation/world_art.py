@@ -163,8 +163,8 @@ def board(
     cv2.rectangle(panel, (5, 5), (width - 6, height - 6), letters, 2, cv2.LINE_AA)
     margin = int(width * 0.06)
     slack = float(rng.uniform(0.95, 1.4))
-    ink(panel, words[0], (margin, 11, width - margin, int(height * 0.64)), letters, slack=slack)
-    foot = (margin, int(height * 0.7), width - margin, int(height * 0.88))
+    ink(panel, words[0], (margin, 11, width - margin, int(height * 0.6)), letters, slack=slack)
+    foot = (margin, int(height * 0.66), width - margin, int(height * 0.88))
     ink(panel, words[1], foot, letters, weight=0.005, slack=1.1)
     panel[:3] *= 1.25
     panel[-4:] *= 0.65

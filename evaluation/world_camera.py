@@ -199,10 +199,11 @@ def _sky(camera: Camera) -> Pixels:
     """Return the oversampled canvas filled with a sky of soft clouds."""
     rng = np.random.default_rng(camera.seed)
     cloud = np.zeros((192, 256), np.float32)
-    for cells, strength in ((4, 0.5), (8, 0.3), (16, 0.16), (32, 0.08)):
+    octaves = ((4, 0.5), (8, 0.32), (16, 0.2), (32, 0.13), (64, 0.08), (128, 0.04))
+    for cells, strength in octaves:
         grid = rng.standard_normal((cells * 3 // 4, cells), dtype=np.float32)
         cloud += strength * cv2.resize(grid, (256, 192), interpolation=cv2.INTER_CUBIC)
-    cover = np.clip(cloud * 1.1 + 0.25, 0, 1)[..., None] * 0.8
+    cover = np.clip(cloud * 1.7 + 0.2, 0, 1)[..., None] * 0.85
     ramp = np.linspace(0, 1, 192, dtype=np.float32)[:, None, None]
     blue = np.array([120, 166, 216], np.float32) * (1 - ramp)
     blue = blue + np.array([213, 226, 236], np.float32) * ramp

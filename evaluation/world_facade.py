@@ -177,9 +177,9 @@ def _ground_floor(
     ):
         front = (_px(left + 0.1), _px(eaves - 2.35), _px(right - 0.1), _px(eaves - 0.62))
         shop_front(wall, rng, front, style.trim)
-        top = eaves - 3.3 + rng.uniform(-0.04, 0.04)
+        top = eaves - 3.4 + rng.uniform(-0.04, 0.04)
         art.board(
-            wall, rng, (_px(left), _px(top), _px(right), _px(top + 0.82)), (word, line), colours
+            wall, rng, (_px(left), _px(top), _px(right), _px(top + 0.94)), (word, line), colours
         )
     gate = (_px(split - 0.48), _px(eaves - 2.4), _px(split + 0.48), _px(eaves))
     door(wall, rng, gate, style.trim)

@@ -66,23 +66,41 @@ def query_camera(corner: Corner, count: int, seed: int, number: int) -> Camera:
 def open_land(seed: int) -> tuple[list[Surface], Camera]:
     """Return a steppe under hills, with neither sign nor building, and a camera in it."""
     rng = np.random.default_rng([seed, 9001])
-    size = (1000, 1000)
-    grass = np.empty((*size, 3), np.float32)
-    grass[:] = (128, 132, 82)
-    grass *= (1 + 0.1 * tex.noise(rng, size, 120) + 0.12 * tex.noise(rng, size, 9))[..., None]
-    tufts = rng.uniform(0, 1000, (5200, 2))
-    tex.leaves(rng, grass, tufts, 9, (120, 122, 66))
-    tex.leaves(rng, grass, tufts[:900] + 2, 6, (168, 156, 96))
-    meadow = finish(grass)
     surfaces = [
-        Surface(_hills(rng), (-150, 30, -160), (300, 0, 0), (0, -31, 0)),
-        Surface(meadow, (-90, 0, -160), (180, 0, 0), (0, 0, 145), 2, 1.05, tiles=(6, 20)),
-        Surface(meadow, (-20, 0, -15), (40, 0, 0), (0, 0, 30), 2, 1.0, tiles=(6, 14)),
-        Surface(_tree(rng), (-9.5, 5.6, -20), (5, 0, 0), (0, -5.7, 0)),
-        Surface(_tree(rng), (5.5, 4.4, -26), (4, 0, 0), (0, -4.5, 0)),
+        Surface(_hills(rng), (-200, 30, -160), (400, 0, 0), (0, -31, 0)),
+        Surface(_fields(rng), (-160, 0, -160), (320, 0, 0), (0, 0, 172), 2, tiles=(6, 30)),
+        Surface(_tree(rng), (-11.5, 5.6, -26), (5, 0, 0), (0, -5.7, 0)),
+        Surface(_tree(rng), (6.5, 4.4, -38), (4, 0, 0), (0, -4.5, 0)),
     ]
-    camera = Camera((0.0, 1.7, 9.0), (0.6, 2.4, -10.0), 820.0, seed=seed)
-    return surfaces, camera
+    tufts = [_tuft(rng) for _ in range(6)]
+    for z in np.sort(rng.uniform(1.0, 7.2, 260) - 13 * rng.random(260) ** 3):
+        tall, x = rng.uniform(0.15, 0.4), rng.uniform(-1, 1) * (11.0 - z) * 0.85
+        tuft = tufts[rng.integers(6)]
+        surfaces.append(Surface(tuft, (x, tall, float(z)), (tall * 1.3, 0, 0), (0, -tall, 0)))
+    return surfaces, Camera((0.0, 1.7, 9.0), (0.6, 2.4, -10.0), 820.0, seed=seed)
+
+
+def _fields(rng: np.random.Generator) -> Pixels:
+    size = (1100, 1400)
+    paint = np.empty((*size, 3), np.float32)
+    paint[:] = (150, 148, 96)
+    patches = np.clip(tex.noise(rng, size, 160), -1.5, 1.5)[..., None]
+    paint += patches * np.array([-16, -4, -12], np.float32)
+    grain = tex.noise(rng, size, 12) * 0.09 + 0.05 * rng.standard_normal(size, dtype=np.float32)
+    return finish(paint * (1 + grain)[..., None])
+
+
+def _tuft(rng: np.random.Generator) -> Pixels:
+    paint, cover = np.zeros((110, 140, 3), np.float32), np.zeros((110, 140), np.float32)
+    paint[:] = (126, 122, 70)
+    for _ in range(46):
+        foot, lean = rng.normal(70, 15), rng.normal(0, 24)
+        tall, tone = rng.uniform(40, 105), rng.uniform(0.6, 1.25)
+        tip = (foot + lean + (foot - 70), 110 - tall)
+        blade = np.array([(foot - 2, 110), (foot + 2, 110), tip], np.int32)
+        cv2.fillConvexPoly(paint, blade, (142 * tone, 138 * tone, 76 * tone), cv2.LINE_AA)
+        cv2.fillConvexPoly(cover, blade, 255.0, cv2.LINE_AA)
+    return finish(paint, cover)
 
 
 def _viewpoint(corner: Corner, rng: np.random.Generator, swing: float) -> Camera:
@@ -168,9 +186,11 @@ def _background(rng: np.random.Generator, style: Style, walls: Walls) -> list[Su
     left = finish(_plain_front(rng, tuple(tints[1]), style, 12.0, 6.2, 64))
     right = finish(_plain_front(rng, tuple(tints[2]), style, 12.0, 6.8, 64))
     turned = finish(_plain_front(rng, tuple(tints[3]), style, 16.0, 6.8, 48))
+    row = finish(_plain_front(rng, tuple(tints[0]), style, 14.0, 6.7, 40))
     x = width + 6.5
     return [
-        Surface(_hills(rng), (-120, 22, -150), (260, 0, 0), (0, -23, 0), 0, 1.0),
+        Surface(_hills(rng), (-330, 26, -150), (680, 0, 0), (0, -27, 0)),
+        Surface(_fields(rng), (-330, -0.05, -150), (680, 0, 0), (0, 0, 150), 2, tiles=(6, 12)),
         Surface(far, (width - 4, 7.5, -depth - 19), (16, 0, 0), (0, -7.5, 0), 0, 0.9),
         Surface(_tree(rng), (width + 0.2, 7.4, -depth - 8), (6.2, 0, 0), (0, -7.4, 0), 0, 0.9),
         Surface(turned, (x, 6.8, -16.0), (0, 0, 16.0), (0, -6.8, 0), 1, 0.75, tiles=(6, 1)),
@@ -179,6 +199,8 @@ def _background(rng: np.random.Generator, style: Style, walls: Walls) -> list[Su
         Surface(_gable(rng, style, 12.0, 3.1), (x, 9.9, 0.0), (12, 0, 0), (0, -3.1, 0), 0, 0.96),
         Surface(_roof(rng, style.roof, 12), (-12, 8.6, -4), (12, 0, 0), (0, -2.5, 4.3)),
         Surface(left, (-12.0, 6.2, -0.05), (12, 0, 0), (0, -6.2, 0), 0, 0.96, tiles=(4, 1)),
+        Surface(_roof(rng, style.roof, 12), (-26, 9.0, -4.6), (14, 0, 0), (0, -2.5, 4.3)),
+        Surface(row, (-26.0, 6.7, -0.5), (14, 0, 0), (0, -6.7, 0), 0, 0.92, tiles=(4, 1)),
     ]
 
 
@@ -232,7 +254,7 @@ def _ground(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surfac
     """Return cobbled road, kerb and pavement; the house throws a soft shade at its foot."""
     width, depth = walls.width_m, walls.depth_m
     stones = {"brick_m": (0.21, 0.14), "spread": 0.11, "mortar": (98, 94, 88)}
-    road = tex.brick(rng, (900, 1440), style.paving, 36, **stones)  # type: ignore[arg-type]
+    road = tex.brick(rng, (816, 1984), style.paving, 32, **stones)  # type: ignore[arg-type]
     slabs = tex.brick(
         rng,
         (190, 2000),
@@ -249,7 +271,7 @@ def _ground(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surfac
     return [
         Surface(finish(lane), (width - 6, 0, -depth - 21), (20, 0, 0), (0, 0, depth + 21.2), 2,
                 tiles=(1, 10)),
-        Surface(finish(road), (-14, 0, 0.0), (40, 0, 0), (0, 0, 25), 2, tiles=(6, 14)),
+        Surface(finish(road), (-30, 0, -0.5), (62, 0, 0), (0, 0, 25.5), 2, tiles=(6, 14)),
         Surface(finish(slabs), (-14, 0.12, 0.0), (long, 0, 0), (0, 0, 1.9), 2, tiles=(6, 1)),
         Surface(finish(kerb), (-14, 0.12, 1.9), (long, 0, 0), (0, -0.12, 0), 0, 0.9, tiles=(6, 1)),
     ]  # fmt: skip
