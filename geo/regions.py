@@ -174,7 +174,8 @@ class Atlas:
         rows, columns = self.grid.shape
         row = np.minimum(((latitude + 90.0) * _CELLS_PER_DEGREE).astype(np.intp), rows - 1)
         column = np.minimum(((longitude + 180.0) * _CELLS_PER_DEGREE).astype(np.intp), columns - 1)
-        return self.grid[row, column].astype(np.intp)
+        cells: IndexArray = self.grid[row, column].astype(np.intp)
+        return cells
 
     def _ask_polygons(
         self,

@@ -115,7 +115,9 @@ def folded(ring: NDArray[np.float64]) -> BaseGeometry:
     if west >= -180 and east <= 180:
         return area
     copies = [
-        shapely.intersection(shapely.transform(area, lambda xy, by=by: xy + (by, 0.0)), WORLD)
+        shapely.intersection(
+            shapely.transform(area, lambda xy, by=by: np.add(xy, (by, 0.0))), WORLD
+        )
         for by in (-720.0, -360.0, 0.0, 360.0, 720.0)
     ]
     return shapely.union_all(copies)
@@ -212,7 +214,7 @@ def cells_touched(shape: BaseGeometry) -> list[tuple[int, int, int, bool]]:
 
 
 def near_coast(shapes: list[MultiPolygon], rows: int, columns: int) -> NDArray[np.bool_]:
-    """Return which cells `[rows, columns]` may have land within `COAST_KM` of any of their points."""
+    """Return which cells `[rows, columns]` may have land within `COAST_KM` of a point in them."""
     from scipy.spatial import cKDTree
 
     # Half a cell's diagonal, 8 km, and half the spacing of vertices are added to the limit.
