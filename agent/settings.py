@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from geo.paths import home
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.budget import Budget
 from geo.errors import ConfigError
+from geo.paths import home
 
 
 class Settings(BaseSettings):

@@ -95,7 +95,8 @@ def read_trace(path: Path) -> Iterator[Event]:
         InputError: the file cannot be read, or a line is not an event.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: text from photos may hold separators that JSON leaves as they are.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the trace {str(path)!r}: {error}") from error
     for number, line in enumerate(lines, start=1):
