@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import report_format as fmt
-from agent.answer import Answer, Step, Verdict
+from agent.answer import Answer, Radii, Step, Verdict
 from agent.report_pictures import (
     PHOTO_PX,
     PhotoSource,
@@ -81,7 +81,7 @@ def render_report(answer: Answer, photos: PhotoSource) -> str:
     """Return the report as HTML text; pictures missing from the store are named as missing."""
     page = Page(answer, photos)
     environment = _environment()
-    environment.filters["linked"] = partial(fmt.linked, anchors=page.evidence_anchors)
+    environment.filters["linked"] = partial(fmt.linked, anchors=page.anchors)
     return environment.get_template("report.html.j2").render(page=page, answer=answer)
 
 
@@ -186,7 +186,8 @@ class Page:
     @property
     def notations(self) -> dict[str, str]:
         """The answer's coordinate in the notations people paste elsewhere."""
-        return _notations(self.position) if self.position else {}
+        radii = self.answer.radii
+        return _notations(self.position, radii) if self.position else {}
 
     @property
     def claimed_notations(self) -> dict[str, str]:
@@ -223,6 +224,12 @@ class Page:
     def evidence_anchors(self) -> dict[str, str]:
         """Evidence id to the name of its place on the page."""
         return {evidence.id: evidence.id for evidence in self.answer.evidence}
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Evidence and call id to the name of its place on the page."""
+        steps = {step.call_id: f"step-{step.number}" for step in self.answer.steps}
+        return steps | self.evidence_anchors
 
     @cached_property
     def evidence(self) -> tuple[EvidenceView, ...]:
@@ -300,14 +307,16 @@ class Page:
         return maps_of(self)
 
 
-def _notations(position: tuple[float, float]) -> dict[str, str]:
+def _notations(position: tuple[float, float], radii: Radii | None = None) -> dict[str, str]:
+    """Write a coordinate with no more digits than its radii deserve."""
     from geo.coordinate import Coordinate
 
-    coordinate = Coordinate(*position)
+    digits = fmt.digits_for(radii.km_50) if radii else 6
+    coordinate = Coordinate(*(round(degrees, digits) for degrees in position))
     return {
-        "Decimal degrees": coordinate.decimal(),
+        "Decimal degrees": coordinate.decimal(digits),
         "Degrees, minutes, seconds": coordinate.dms(),
-        "geo URI": coordinate.geo_uri(),
+        "geo URI": coordinate.geo_uri(round(radii.km_95 * 1000) if radii else None),
     }
 
 

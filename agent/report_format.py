@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from markupsafe import Markup, escape
 from pydantic import JsonValue
 
+KM_PER_DEGREE = 111.2
 LONGEST_DATA = 40_000
 """Characters of one step's structured data shown in the report; the trace holds all of it."""
 
@@ -16,7 +17,6 @@ LONGEST_DATA = 40_000
 _DISGUISE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_EVIDENCE_ID = re.compile(r"\be[0-9a-f]{10}\b")
 
 
 def visible(text: str) -> str:
@@ -30,15 +30,31 @@ def finalize(value: object) -> object:
 
 
 def linked(text: str, anchors: Mapping[str, str]) -> Markup:
-    """Escape the text and turn the evidence ids it names into links inside the page."""
+    """Escape the text and turn the ids it names into links inside the page.
+
+    Args:
+        text: what to show.
+        anchors: id of evidence or of a tool call to the name of its place on the page.
+    """
     parts, start = [], 0
-    for found in _EVIDENCE_ID.finditer(text):
-        if anchor := anchors.get(found[0]):
-            parts.append(escape(visible(text[start : found.start()])))
-            parts.append(Markup('<a class="id" href="#{}">{}</a>').format(anchor, found[0]))
-            start = found.end()
+    for found in _pattern(anchors).finditer(text):
+        parts.append(escape(visible(text[start : found.start()])))
+        link = Markup('<a class="id" href="#{}">{}</a>')
+        parts.append(link.format(anchors[found[0]], visible(found[0])))
+        start = found.end()
     parts.append(escape(visible(text[start:])))
     return Markup("").join(parts)
+
+
+def _pattern(ids: Mapping[str, str]) -> re.Pattern[str]:
+    """Return what finds whole ids; the longest first, so that none hides another."""
+    any_id = "|".join(re.escape(name) for name in sorted(ids, key=len, reverse=True) if name)
+    return re.compile(rf"(?<![\w-])(?:{any_id})(?![\w-])" if any_id else r"(?!)")
+
+
+def digits_for(radius_km: float) -> int:
+    """Return the decimals of a degree worth giving for a radius: steps of a twentieth or less."""
+    return min(max(math.ceil(-math.log10(radius_km / KM_PER_DEGREE / 20)), 2), 6)
 
 
 def distance(km: float) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_MARKS = 300
 MOST_LABELS = 40
+MOST_WORLD_LABELS = 12
 FINEST_HALF_KM = 10.0
 """Natural Earth 1:10m is drawn to about half a kilometre: closer, its coasts would mislead."""
 _WORLD_TOLERANCE_DEG = 0.25
@@ -38,7 +39,9 @@ def maps_of(page: "Page") -> tuple[MapView, ...]:
     middle = _middle(page.position[1])
     circles = tuple((*page.position, km, percent) for percent, km in reversed(page.radii))
     marks = _marks(page)
-    maps = [world_map(outlines(_WORLD_TOLERANCE_DEG), marks, circles, shares, middle)]
+    crowded = len(page.candidates) > MOST_WORLD_LABELS
+    distant = [mark._replace(label="") for mark in marks] if crowded else marks
+    maps = [world_map(outlines(_WORLD_TOLERANCE_DEG), distant, circles, shares, middle)]
     halves = half_sizes_km([km for _, km in page.radii])
     for index, half_km in enumerate(halves):
         name, title = ("around", "Surroundings") if index == 0 else ("close", "Close view")
@@ -100,6 +103,8 @@ def _marks(page: "Page") -> list[Mark]:
     marks = []
     for view in reversed(page.candidates[:MOST_MARKS]):
         candidate = view.verdict.candidate
+        if page.claimed and candidate.kind == "claimed_position":
+            continue  # It has a mark of its own.
         fate = "kept" if view.verdict.kept else "dropped"
         title = f"Candidate {view.number} ({fate}): {candidate.label or candidate.source}"
         label = str(view.number) if view.number <= MOST_LABELS else ""

@@ -51,7 +51,6 @@ def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_it_renders_and_the_console_stays_empty(page: Path) -> None:
     done = browse(page, "--dump-dom")
     assert "Caution." in done.stdout
-    assert "<footer" not in done.stdout
     assert console(done) == []
 
 
@@ -61,16 +60,22 @@ def test_the_console_would_tell_of_anything_blocked(page: Path) -> None:
     assert console(browse(page, "--dump-dom"))
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [320, 390, 1280])
 def test_it_fits_the_width_of_a_phone_and_of_a_screen(page: Path, width: int) -> None:
-    # The report allows no script; only this copy does, to measure itself.
+    # The report allows no script; only this copy does, to measure itself. It stands in a frame,
+    # because a headless window is never narrower than 500 px.
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text("utf-8"))
-    measure = "<script>document.title = 'wide ' + document.documentElement.scrollWidth</script>"
+    measure = "<script>parent.postMessage(document.documentElement.scrollWidth, '*')</script>"
     page.write_text(text.replace("</body>", f"{measure}</body>"), "utf-8")
-    done = browse(page, f"--window-size={width},900", "--dump-dom")
+    frame = page.with_name("frame.html")
+    frame.write_text(
+        "<title></title><script>onmessage = e => document.title = `wide ${e.data}`</script>"
+        f'<iframe src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe>'
+    )
+    done = browse(frame, "--virtual-time-budget=4000", "--window-size=1400,1000", "--dump-dom")
     found = re.search(r"<title>wide (\d+)</title>", done.stdout)
     assert found
-    assert int(found[1]) <= max(width, 500), "headless windows are at least 500 px wide"
+    assert int(found[1]) <= width
 
 
 def test_it_prints_to_pages_that_are_not_empty(page: Path) -> None:

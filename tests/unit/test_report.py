@@ -106,7 +106,8 @@ def test_a_located_answer_states_coordinate_radii_place_and_caution() -> None:
     for part in (
         "Located",
         "Near Marseille, Provence-Alpes-Côte d'Azur, France",
-        "geo:43.29931,5.37012",
+        "43.29931, 5.37012",
+        "geo:43.29931,5.37012;u=900",
         "120 m",
         "300 m",
         "900 m",
@@ -177,6 +178,18 @@ def test_evidence_is_framed_on_the_photo_and_linked_to_its_step() -> None:
     assert "left:37.500%;top:61.856%;width:22.500%;height:6.560%" in page
     assert '<a href="#step-2">' in page
     assert f'<a class="id" href="#{sign.id}">{sign.id}</a>' in page, "ids in the explanation"
+
+
+def test_tool_calls_named_in_the_explanation_are_links() -> None:
+    page = render_report(
+        located(explanation="It matches (call_match, call_matches)."), DrawnPhotos()
+    )
+    assert '<a class="id" href="#step-5">call_match</a>, call_matches).' in page
+
+
+def test_a_coordinate_has_no_more_digits_than_its_radius_deserves() -> None:
+    assert Page(region(), DrawnPhotos()).notations["Decimal degrees"] == "-17.80, 179.40"
+    assert [fmt.digits_for(km) for km in (0.005, 0.12, 3.0, 800.0)] == [6, 5, 3, 2]
 
 
 def test_the_same_evidence_twice_keeps_ids_unique() -> None:

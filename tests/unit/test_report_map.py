@@ -44,7 +44,13 @@ def test_equal_earth_is_centred_and_fills_the_drawing() -> None:
     points = np.array([[0.0, 0.0], [0.0, -180.0], [0.0, 180.0], [90.0, 0.0], [-90.0, 0.0]])
     x, y = equal_earth(points).T
     np.testing.assert_allclose(x, [480, 0, 960, 480, 480], atol=1e-9)
-    np.testing.assert_allclose(y, [233.5, 233.5, 233.5, 0, 467], atol=0.5)
+    np.testing.assert_allclose(y, [234, 234, 234, 0, 468], atol=0.5)
+
+
+def test_marks_at_the_poles_and_the_antimeridian_are_on_the_world_map() -> None:
+    corners = [(90.0, 0.0), (-90.0, 0.0), (0.0, 180.0), (0.0, -180.0), (90.0, -180.0)]
+    view = world_map([], [Mark(*corner, "kept", "") for corner in corners])
+    assert len(view.symbols) == len(corners)
 
 
 def test_equal_earth_keeps_areas() -> None:
