@@ -1,5 +1,7 @@
 """What makes one corner of the rendered world unlike another: murals, bills, ivy, sign boards."""
 
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
 
@@ -130,20 +132,46 @@ def bill(image: Paint, rng: np.random.Generator, box: Box, word: str) -> None:
     paste(image, paper, left, top)
 
 
-def ink(
-    image: Paint, text: str, box: Box, colour: Colour, *, weight: float = 0.02, slack: float = 1.35
-) -> None:
-    """Write `text` centred in a box, as large as fits; letters stretch sideways by `slack`."""
+@dataclass(frozen=True)
+class Hand:
+    """How one sign painter writes: no two shops of the world have theirs alike."""
+
+    weight: float = 0.02
+    slack: float = 1.35
+    slant: float = 0.0
+    tracking: float = 0.04
+    drop: float = 0.0
+    """Depth of the painted shadow behind the letters, as a share of their height."""
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> "Hand":
+        """Draw a painter's hand."""
+        return cls(
+            weight=float(rng.choice([0.0, 0.02, 0.045])),
+            slack=float(rng.uniform(0.62, 1.7)),
+            slant=float(rng.choice([-0.0, 0.0, 0.16, 0.28])),
+            tracking=float(rng.uniform(0.0, 0.2)),
+            drop=float(rng.choice([0.0, 0.0, 0.07, 0.11])),
+        )
+
+
+def ink(image: Paint, text: str, box: Box, colour: Colour, hand: Hand | None = None) -> None:
+    """Write `text` centred in a box, as large as fits in that hand."""
+    hand = hand or Hand()
     left, top, right, bottom = box
-    mask = lettering(text, max(8, bottom - top), weight=weight, tracking=0.04)
+    mask = lettering(
+        text, max(8, bottom - top), weight=hand.weight, tracking=hand.tracking, slant=hand.slant
+    )
     scale = (bottom - top) / mask.shape[0]
-    width = min(right - left, round(mask.shape[1] * scale * slack))
+    width = min(right - left, round(mask.shape[1] * scale * hand.slack))
     height = min(bottom - top, round(width / mask.shape[1] * mask.shape[0] * 1.35))
     fitted = cv2.resize(mask, (max(2, width), max(2, height)), interpolation=cv2.INTER_AREA)
     cover = (fitted / 255).astype(np.float32)
     patch = np.empty((*cover.shape, 3), np.float32)
     patch[:] = colour
     at = (left + (right - left - cover.shape[1]) // 2, top + (bottom - top - cover.shape[0]) // 2)
+    if reach := round(hand.drop * cover.shape[0]):
+        paste(image, patch * 0.3, at[0] + reach, at[1] + reach, cover)
     paste(image, patch, at[0], at[1], cover)
 
 
@@ -154,21 +182,38 @@ def board(
     words: tuple[str, str],
     colours: tuple[Colour, Colour],
 ) -> None:
-    """Hang a shop sign: a painted board with a large word and a small line below it."""
+    """Hang a shop sign: a painted board with a large word and a small line below or above it."""
     left, top, right, bottom = box
-    shadow(image, box, 7)
+    shadow(image, box, int(rng.integers(4, 10)))
     ground, letters = colours
     panel = wood(rng, (bottom - top, right - left), ground)
     height, width = panel.shape[:2]
-    cv2.rectangle(panel, (5, 5), (width - 6, height - 6), letters, 2, cv2.LINE_AA)
-    margin = int(width * 0.06)
-    slack = float(rng.uniform(0.95, 1.4))
-    ink(panel, words[0], (margin, 11, width - margin, int(height * 0.6)), letters, slack=slack)
-    foot = (margin, int(height * 0.66), width - margin, int(height * 0.88))
-    ink(panel, words[1], foot, letters, weight=0.005, slack=1.1)
+    _border(panel, rng, letters)
+    margin = int(width * rng.uniform(0.05, 0.1))
+    above = bool(rng.random() < 0.4)
+    large, small = ((0.36, 0.9), (0.1, 0.3)) if above else ((0.1, 0.62), (0.68, 0.88))
+    word = (margin, int(height * large[0]), width - margin, int(height * large[1]))
+    line = (margin, int(height * small[0]), width - margin, int(height * small[1]))
+    ink(panel, words[0], word, letters, Hand.of(rng))
+    thin = Hand(
+        weight=0.005, slack=float(rng.uniform(0.95, 1.3)), slant=float(rng.choice([0, 0.2]))
+    )
+    ink(panel, words[1], line, letters, thin)
+    panel *= (1 + 0.06 * noise(rng, (height, width), 30))[..., None]
     panel[:3] *= 1.25
     panel[-4:] *= 0.65
     paste(image, panel, left, top)
+
+
+def _border(panel: Paint, rng: np.random.Generator, colour: Colour) -> None:
+    height, width = panel.shape[:2]
+    kind, inset = int(rng.integers(4)), int(rng.integers(3, 9))
+    if kind in {1, 2}:
+        corners = (inset, inset), (width - 1 - inset, height - 1 - inset)
+        cv2.rectangle(panel, *corners, colour, int(rng.integers(1, 4)), cv2.LINE_AA)
+    if kind in {2, 3}:
+        for y in (inset // 2, height - 2 - inset // 2):
+            cv2.line(panel, (0, y), (width, y), colour, int(rng.integers(1, 4)), cv2.LINE_AA)
 
 
 def plate(image: Paint, rng: np.random.Generator, box: Box, text: str, ground: Colour) -> None:
@@ -179,7 +224,8 @@ def plate(image: Paint, rng: np.random.Generator, box: Box, text: str, ground: C
     raised(image, box, ground, rng, 3)
     cv2.rectangle(image, (left + 3, top + 3), (right - 4, bottom - 4), letters, 1, cv2.LINE_AA)
     pad = (bottom - top) // 4
-    ink(image, text, (left + pad, top + pad, right - pad, bottom - pad), letters, weight=0.015)
+    hand = replace(Hand.of(rng), weight=0.02, drop=0.0)
+    ink(image, text, (left + pad, top + pad, right - pad, bottom - pad), letters, hand)
 
 
 def ivy(image: Paint, rng: np.random.Generator, foot: tuple[int, int], reach: int) -> None:

@@ -80,28 +80,59 @@ class Walls:
     width_m: float
     depth_m: float
     eaves_m: float
-    bays: tuple[float, ...]
-    """Middles of the upper windows, metres from the left edge of the front."""
-    floors: int
 
 
 def build_walls(town: Town, rng: np.random.Generator) -> Walls:
-    """Paint the two walls of a corner house; the style fixes its proportions, `rng` the rest."""
+    """Paint the two walls of a corner house; the style fixes its colours, `rng` all the rest."""
     style = STYLES[town.style]
     plan = np.random.default_rng(sum(map(ord, town.style)))
-    floors, count = int(plan.integers(1, 3)), int(plan.integers(4, 6))
-    width, depth = float(plan.uniform(10.8, 12.6)), float(plan.uniform(6.6, 8.0))
-    eaves = 3.45 + 2.75 * floors + 0.35
-    bays = tuple(width * (i + 0.5) / count + rng.uniform(-0.16, 0.16) for i in range(count))
+    floors, count = int(plan.integers(1, 3)), int(rng.integers(3, 6))
+    width, depth = float(rng.uniform(10.4, 12.8)), float(rng.uniform(6.4, 8.2))
+    eaves = 3.45 + 2.75 * floors + float(rng.uniform(0.25, 0.5))
+    bays = tuple(width * (i + 0.5) / count + rng.uniform(-0.3, 0.3) for i in range(count))
     front = _wall(style, rng, width, eaves)
     side = _wall(style, rng, depth, eaves)
+    size = (float(rng.uniform(0.76, 1.1)), float(rng.uniform(1.25, 1.62)))
+    panes = (int(rng.integers(1, 4)), int(rng.integers(2, 5)))
     for floor in range(floors):
-        _windows(front, rng, style, bays, eaves - 3.45 - 2.75 * floor)
+        _windows(front, rng, style, bays, eaves - 3.45 - 2.75 * floor, size, panes)
     _ground_floor(front, rng, town, style, width, eaves)
-    _side_dress(side, rng, town, style, depth, eaves)
+    _side_dress(side, rng, town, depth, eaves)
+    moulding = _Moulding.of(rng)
     for wall in (front, side):
-        _bands(wall, rng, style, eaves)
-    return Walls(front, side, width, depth, eaves, bays, floors)
+        moulding.paint(wall, rng, style)
+    return Walls(front, side, width, depth, eaves)
+
+
+@dataclass(frozen=True)
+class _Moulding:
+    """The band under the eaves."""
+
+    band_m: float
+    pitch: int
+    block: tuple[int, int]
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> "_Moulding":
+        pitch = int(rng.choice([0, 22, 31, 43, 70]))
+        block = (int(pitch * rng.uniform(0.3, 0.7)), int(rng.integers(7, 20)))
+        return cls(float(rng.uniform(0.14, 0.36)), pitch, block)
+
+    def paint(self, wall: Paint, rng: np.random.Generator, style: Style) -> None:
+        width, foot = wall.shape[1], _px(self.band_m)
+        raised(wall, (0, 0, width, foot), style.trim.stone, rng, 8)
+        if not self.pitch:
+            raised(wall, (0, foot + 6, width, foot + 12), style.trim.stone, rng, 4)
+            return
+        wide, tall = self.block
+        x = int(rng.integers(self.pitch))
+        while x < width:
+            wall[foot : foot + tall, x : x + wide] = np.array(style.trim.stone) * rng.uniform(
+                0.8, 1
+            )
+            wall[foot : foot + tall + 2, x + wide : x + wide + 4] *= 0.72
+            wall[foot + tall : foot + tall + 3, x : x + wide + 2] *= 0.66
+            x += self.pitch + int(rng.integers(-2, 3))
 
 
 def _px(metres: float) -> int:
@@ -154,64 +185,103 @@ def _braces(
 
 
 def _windows(
-    wall: Paint, rng: np.random.Generator, style: Style, bays: tuple[float, ...], foot_m: float
+    wall: Paint,
+    rng: np.random.Generator,
+    style: Style,
+    bays: tuple[float, ...],
+    foot_m: float,
+    size_m: tuple[float, float],
+    panes: tuple[int, int],
 ) -> None:
     """Paint one row of windows; `foot_m` is the floor's level below the wall's top."""
     for middle in bays:
-        wide, tall = rng.uniform(0.84, 1.0), rng.uniform(1.45, 1.6)
+        wide, tall = size_m[0] * rng.uniform(0.96, 1.04), size_m[1] * rng.uniform(0.97, 1.03)
         top = foot_m - 0.75 - tall
         box = (_px(middle - wide / 2), _px(top), _px(middle + wide / 2), _px(top + tall))
-        trim = style.trim
         shutters = bool(rng.random() < style.shutters)
-        window(wall, rng, box, trim, shutters=shutters, arched=style.arched)
+        window(wall, rng, box, style.trim, panes, shutters=shutters, arched=style.arched)
 
 
 def _ground_floor(
     wall: Paint, rng: np.random.Generator, town: Town, style: Style, width: float, eaves: float
 ) -> None:
-    split = width * rng.uniform(0.44, 0.54)
-    spans = ((0.55, split - 0.75), (split + 0.75, width - 1.35))
+    """Paint door, two shops with their boards, and the street's name, in an order of their own."""
+    usable, cut = width - 1.4, rng.uniform(0.42, 0.58)
+    parts = [["shop", (usable - 1.9) * cut], ["shop", (usable - 1.9) * (1 - cut)]]
+    parts.insert(int(rng.integers(3)), ["door", 1.5])
+    flip = int(rng.integers(2))
     lines = (f"Tel. {town.phone}", f"www.{town.site}")
-    for (left, right), word, line, colours in zip(
-        spans, town.shops, lines, style.boards, strict=True
-    ):
-        front = (_px(left + 0.1), _px(eaves - 2.35), _px(right - 0.1), _px(eaves - 0.62))
-        shop_front(wall, rng, front, style.trim)
-        top = eaves - 3.4 + rng.uniform(-0.04, 0.04)
-        art.board(
-            wall, rng, (_px(left), _px(top), _px(right), _px(top + 0.94)), (word, line), colours
-        )
-    gate = (_px(split - 0.48), _px(eaves - 2.4), _px(split + 0.48), _px(eaves))
-    door(wall, rng, gate, style.trim)
-    number = str(rng.integers(2, 60))
-    plate = (_px(split + 0.56), _px(eaves - 2.0), _px(split + 0.72), _px(eaves - 1.84))
-    art.plate(wall, rng, plate, number, style.plate)
-    name = (_px(width - 1.28), _px(eaves - 2.75), _px(width - 0.06), _px(eaves - 2.43))
+    x, shop = float(rng.uniform(0.25, 0.5)), 0
+    for kind, wide in ((str(k), float(w)) for k, w in parts):
+        if kind == "door":
+            _entrance(wall, rng, style, x + wide / 2, eaves)
+        else:
+            words, colours = (town.shops[shop], lines[shop]), style.boards[shop ^ flip]
+            _shop(wall, rng, style, (x, x + wide), eaves, words, colours)
+            shop += 1
+        x += wide + 0.1
+    size, lift = rng.uniform(1.0, 1.24), rng.uniform(2.5, 2.9)
+    name = (
+        _px(width - 0.06 - size),
+        _px(eaves - lift),
+        _px(width - 0.06),
+        _px(eaves - lift + 0.33),
+    )
     art.plate(wall, rng, name, town.street, style.plate)
-    art.bill(wall, rng, (_px(width - 1.1), _px(eaves - 2.2), _px(width - 0.45), _px(eaves - 1.3)),
-             town.poster)  # fmt: skip
+    wide, drop = rng.uniform(0.5, 0.75), rng.uniform(2.0, 2.3)
+    bill = (_px(width - 1.1), _px(eaves - drop), _px(width - 1.1 + wide), _px(eaves - drop + 0.95))
+    art.bill(wall, rng, bill, town.poster)
+
+
+def _shop(
+    wall: Paint,
+    rng: np.random.Generator,
+    style: Style,
+    span: tuple[float, float],
+    eaves: float,
+    words: tuple[str, str],
+    colours: tuple[Colour, Colour],
+) -> None:
+    left, right = span
+    sill, tall = rng.uniform(0.45, 0.85), rng.uniform(0.8, 1.06)
+    top = eaves - 3.45 + rng.uniform(0.0, 0.2)
+    margin = rng.uniform(0.05, 0.35)
+    glass = (_px(left + margin), _px(top + tall + rng.uniform(0.0, 0.12)), _px(right - margin))
+    shop_front(wall, rng, (*glass, _px(eaves - sill)), style.trim)
+    edges = rng.uniform(0.0, 0.12, 2)
+    box = (_px(left + edges[0]), _px(top), _px(right - edges[1]), _px(top + tall))
+    art.board(wall, rng, box, words, colours)
+
+
+def _entrance(
+    wall: Paint, rng: np.random.Generator, style: Style, middle: float, eaves: float
+) -> None:
+    half, tall = rng.uniform(0.42, 0.62), rng.uniform(2.1, 2.75)
+    gate = (_px(middle - half), _px(eaves - tall), _px(middle + half), _px(eaves))
+    door(wall, rng, gate, style.trim)
+    side = middle + (half + 0.1 if rng.random() < 0.5 else -half - 0.28)
+    level = eaves - rng.uniform(1.6, 2.0)
+    plate = (_px(side), _px(level), _px(side + 0.17), _px(level + 0.17))
+    art.plate(wall, rng, plate, str(rng.integers(2, 60)), style.plate)
 
 
 def _side_dress(
-    wall: Paint, rng: np.random.Generator, town: Town, style: Style, depth: float, eaves: float
+    wall: Paint, rng: np.random.Generator, town: Town, depth: float, eaves: float
 ) -> None:
+    """Paint mural, bills and ivy on the side wall."""
     top = rng.uniform(0.7, 1.0)
-    art.mural(wall, rng, (_px(0.6), _px(top), _px(depth - 1.2), _px(eaves - 2.45)))
-    x = 0.5
+    box = (_px(rng.uniform(0.3, 0.9)), _px(top), _px(depth - 1.2), _px(eaves - 2.45))
+    art.mural(wall, rng, box)
+    x = rng.uniform(0.3, 1.0)
     while x < depth - 2.4:
-        wide = rng.uniform(0.55, 0.8)
-        lift = rng.uniform(0.0, 0.12)
-        box = (_px(x), _px(eaves - 2.1 - lift), _px(x + wide), _px(eaves - 2.1 - lift + wide * 1.4))
-        art.bill(wall, rng, box, town.poster)
-        x += wide + rng.uniform(0.03, 0.35)
+        wide = rng.uniform(0.5, 0.85)
+        lift = rng.uniform(0.0, 0.25)
+        bill = (
+            _px(x),
+            _px(eaves - 2.1 - lift),
+            _px(x + wide),
+            _px(eaves - 2.1 - lift + wide * 1.4),
+        )
+        art.bill(wall, rng, bill, town.poster)
+        x += wide + rng.uniform(0.03, 0.5)
     art.ivy(wall, rng, (_px(depth - 0.9), _px(eaves)), _px(rng.uniform(2.6, 4.6)))
-
-
-def _bands(wall: Paint, rng: np.random.Generator, style: Style, eaves: float) -> None:
-    width = wall.shape[1]
-    raised(wall, (0, _px(0.0), width, _px(0.3)), style.trim.stone, rng, 9)
-    for x in range(4, width, 26):
-        tone = np.array(style.trim.stone) * rng.uniform(0.88, 1.04)
-        wall[_px(0.3) : _px(0.42), x : x + 13] = tone
-        wall[_px(0.3) : _px(0.44), x + 13 : x + 17] *= 0.72
-        wall[_px(0.42) : _px(0.45), x : x + 15] *= 0.66

@@ -32,7 +32,9 @@ _BELOW = {"\u0327", "\u0328", "\u0326"}
 _BARRED = {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D"}
 
 
-def lettering(text: str, height: int, *, weight: float = 0.0, tracking: float = 0.0) -> Mask:
+def lettering(
+    text: str, height: int, *, weight: float = 0.0, tracking: float = 0.0, slant: float = 0.0
+) -> Mask:
     """Return `text` as ink, trimmed to the letters: `[H, W]` with H about `height` pixels.
 
     Args:
@@ -40,6 +42,7 @@ def lettering(text: str, height: int, *, weight: float = 0.0, tracking: float = 
         height: height of a capital with its accent, pixels.
         weight: extra stroke in font sizes; 0.02 is a bold face.
         tracking: extra space between letters in font sizes.
+        slant: sideways lean per unit of height; 0.2 is an italic.
     """
     size = max(8, round(height * 1.05))
     font = _face(size)
@@ -51,6 +54,9 @@ def lettering(text: str, height: int, *, weight: float = 0.0, tracking: float = 
     for letter in text:
         _draw_letter(draw, font, letter, x, size // 2, size, stroke)
         x += round(font.getlength(_base(letter)) + tracking * size)
+    if slant:
+        lean = (1, slant, -slant * size * 1.5, 0, 1, 0)
+        image = image.transform(image.size, Image.Transform.AFFINE, lean, Image.Resampling.BICUBIC)
     box = image.getbbox() or (0, 0, 1, 1)
     return np.asarray(image.crop((box[0], box[1], box[2], box[3])))
 

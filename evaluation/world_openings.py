@@ -41,16 +41,23 @@ def raised(image: Paint, box: Box, colour: Colour, rng: np.random.Generator, rea
 
 
 def window(
-    image: Paint, rng: np.random.Generator, box: Box, trim: Trim, *, shutters: bool, arched: bool
+    image: Paint,
+    rng: np.random.Generator,
+    box: Box,
+    trim: Trim,
+    panes: tuple[int, int],
+    *,
+    shutters: bool,
+    arched: bool,
 ) -> None:
-    """Paint a window with surround, frame, panes, curtains, sill, and perhaps shutters, flowers."""
+    """Paint a window of `panes` (columns, rows), perhaps with shutters and flowers."""
     left, top, right, bottom = box
     width = right - left
     border = max(5, width // 9)
     raised(image, (left - border, top - border, right + border, bottom), trim.stone, rng, 4)
     if arched:
         _keystone(image, rng, box, trim)
-    glazing(image, rng, box, trim.frame, (2, int(rng.integers(2, 4))))
+    glazing(image, rng, box, trim.frame, panes)
     if shutters:
         _shutters(image, rng, box, trim.shutter)
     sill = (left - border - 5, bottom, right + border + 5, bottom + border)
@@ -155,7 +162,7 @@ def door(image: Paint, rng: np.random.Generator, box: Box, trim: Trim) -> None:
     light = top + (bottom - top) // 5
     glazing(image, rng, (left, top, right, light), trim.frame, (int(rng.integers(2, 5)), 1))
     paste(image, wood(rng, (bottom - light, right - left), trim.door), left, light)
-    rows, columns = int(rng.integers(2, 5)), 2
+    rows, columns = int(rng.integers(1, 5)), int(rng.integers(1, 4))
     for row in range(rows):
         for column in range(columns):
             x0 = left + 10 + column * (right - left - 12) // columns
@@ -182,7 +189,7 @@ def shop_front(image: Paint, rng: np.random.Generator, box: Box, trim: Trim) -> 
         _goods(inside, rng, round((bottom - top) * (shelf + 1) / shelves) - 8)
     sheen = np.clip(noise(rng, inside.shape[:2], 220) - 0.5, 0, 1)[..., None] * 46
     paste(image, np.asarray(inside + sheen, np.float32), left, top)
-    columns = max(2, (right - left) // 130)
+    columns = max(1, (right - left) // int(rng.integers(90, 230)))
     for column in range(columns + 1):
         x = left + round((right - left - 7) * column / columns)
         _bar(image, (x, top, x + 7, bottom), trim.door)

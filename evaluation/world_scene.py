@@ -24,11 +24,14 @@ class Corner:
     width_m: float
     heading: float
     """Compass direction, degrees, in which someone looking at the front looks."""
+    mirrored: bool
+    """Whether the side street runs along the left end of the front, not the right."""
 
     def position(self, camera: Camera) -> tuple[float, float]:
         """Return latitude and longitude of a camera; the corner itself is the town's point."""
         turn = math.radians(self.heading)
-        right, back = camera.position[0] - self.width_m, camera.position[2]
+        end = -self.width_m if self.mirrored else self.width_m
+        right, back = camera.position[0] - end, camera.position[2]
         east = right * math.cos(turn) - back * math.sin(turn)
         north = -right * math.sin(turn) - back * math.cos(turn)
         latitude = self.town.latitude + north / _METRES_PER_DEGREE
@@ -44,7 +47,10 @@ def build_corner(town: Town, seed: int, number: int) -> Corner:
     surfaces = [*_background(rng, style, walls), *_ground(rng, style, walls)]
     surfaces += _house(rng, style, walls)
     surfaces += _street_furniture(rng, style, walls)
-    return Corner(town, tuple(surfaces), walls.width_m, float(rng.uniform(0, 360)))
+    mirrored = bool(rng.random() < 0.5)
+    if mirrored:
+        surfaces = [_mirrored(surface) for surface in surfaces]
+    return Corner(town, tuple(surfaces), walls.width_m, float(rng.uniform(0, 360)), mirrored)
 
 
 def cameras(corner: Corner, count: int, seed: int, number: int) -> list[Camera]:
@@ -112,6 +118,8 @@ def _viewpoint(corner: Corner, rng: np.random.Generator, swing: float) -> Camera
         rng.uniform(1.55, 1.8),
         distance * math.cos(angle),
     )
+    if corner.mirrored:
+        target, position = (-target[0], *target[1:]), (-position[0], *position[1:])
     sunny = rng.uniform(0.0, 1.0)
     sun = (0.86 + 0.16 * sunny, 0.9 - 0.22 * sunny, 0.88 + 0.08 * sunny)
     tint = (1.0 + 0.04 * sunny, 1.0, 1.02 - 0.05 * sunny)
@@ -213,12 +221,13 @@ def _plain_front(
     size = (round(height * ppm), round(width * ppm))
     make = {"stone": tex.ashlar, "brick": tex.brick}.get(style.wall, tex.plaster)
     wall = make(rng, size, colour, ppm)
-    for level in (0.9, 3.9):
-        for i in range(int(width / 2.3)):
-            left, top = 0.7 + i * 2.3 + rng.uniform(-0.1, 0.1), level + rng.uniform(-0.05, 0.05)
+    panes, pitch = (int(rng.integers(1, 4)), int(rng.integers(2, 4))), rng.uniform(1.9, 2.9)
+    for level in rng.uniform((0.7, 3.6), (1.1, 4.2)):
+        for i in range(int(width / pitch)):
+            left, top = 0.6 + i * pitch + rng.uniform(-0.1, 0.1), level + rng.uniform(-0.05, 0.05)
             box = [round(v * ppm) for v in (left, top, left + 0.95, top + 1.5)]
             shut = bool(rng.random() < style.shutters)
-            window(wall, rng, (box[0], box[1], box[2], box[3]), style.trim, shutters=shut,
+            window(wall, rng, (box[0], box[1], box[2], box[3]), style.trim, panes, shutters=shut,
                    arched=False)  # fmt: skip
     raised(wall, (0, 0, size[1], round(0.28 * ppm)), style.trim.stone, rng, 5)
     return wall
@@ -279,26 +288,51 @@ def _ground(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surfac
 
 def _street_furniture(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surface]:
     """Return the awning over one shop and a lamp at the kerb: things in front of the wall."""
-    middle = walls.width_m * 0.23
-    stripes = np.zeros((90, 330, 3), np.float32)
-    stripes[:] = (232, 226, 212)
-    stripes[:, (np.arange(330) // 30) % 2 == 0] = style.boards[0][0]
-    stripes *= (1 + 0.05 * tex.noise(rng, (90, 330), 40))[..., None]
-    stripes *= np.linspace(0.85, 1.05, 90, dtype=np.float32)[:, None, None]
-    lamp, cover = np.zeros((420, 90, 3), np.float32), np.zeros((420, 90), np.float32)
-    lamp[:] = (44, 48, 50)
-    cv2.line(cover, (45, 420), (45, 70), 255.0, 7)
-    cv2.rectangle(cover, (36, 360), (54, 420), 255.0, -1)
-    cv2.fillConvexPoly(cover, np.array([(28, 70), (62, 70), (70, 22), (20, 22)], np.int32), 255.0)
-    cv2.fillConvexPoly(cover, np.array([(14, 22), (76, 22), (45, 0)], np.int32), 255.0)
-    cv2.fillConvexPoly(
-        lamp, np.array([(32, 66), (58, 66), (64, 26), (26, 26)], np.int32), (236, 226, 196)
-    )
-    place = (walls.width_m + 1.3, 4.0, 1.2)
+    return [*_awning(rng, style, walls), _lamp(rng, walls)]
+
+
+def _awning(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surface]:
+    wide, drop, reach = rng.uniform(1.8, 3.4), rng.uniform(0.22, 0.42), rng.uniform(0.5, 0.8)
+    left, top = rng.uniform(0.5, walls.width_m - 2.0 - wide), rng.uniform(2.15, 2.3)
+    cloth, stripe = np.zeros((90, 330, 3), np.float32), int(rng.integers(9, 40))
+    cloth[:] = (232, 226, 212)
+    if rng.random() < 0.75:
+        cloth[:, (np.arange(330) // stripe) % 2 == 0] = style.boards[int(rng.integers(2))][0]
+    cloth *= (1 + 0.06 * tex.noise(rng, (90, 330), 40))[..., None]
+    cloth *= np.linspace(0.85, 1.05, 90, dtype=np.float32)[:, None, None]
+    hem = (left, top - drop, reach + 0.02)
     return [
-        Surface(finish(stripes), (middle - 1.7, 2.4, 0.02), (3.4, 0, 0), (0, -0.3, 0.7)),
-        Surface(
-            finish(stripes[60:]), (middle - 1.7, 2.1, 0.72), (3.4, 0, 0), (0, -0.18, 0), 0, 0.9
-        ),
-        Surface(finish(lamp, cover), place, (0.85, 0, 0), (0, -3.9, 0), two_sided=True),
+        Surface(finish(cloth), (left, top, 0.02), (wide, 0, 0), (0, -drop, reach)),
+        Surface(finish(cloth[60:]), hem, (wide, 0, 0), (0, -rng.uniform(0.1, 0.22), 0), 0, 0.9),
     ]
+
+
+def _lamp(rng: np.random.Generator, walls: Walls) -> Surface:
+    lamp, cover = np.zeros((420, 90, 3), np.float32), np.zeros((420, 90), np.float32)
+    lamp[:] = np.array((44, 48, 50)) * rng.uniform(0.6, 1.8)
+    cv2.line(cover, (45, 420), (45, 70), 255.0, int(rng.integers(5, 10)))
+    cv2.rectangle(cover, (34, 420 - int(rng.integers(30, 110))), (56, 420), 255.0, -1)
+    top, foot = int(rng.integers(14, 30)), int(rng.integers(60, 90))
+    if rng.random() < 0.4:
+        radius = int(rng.integers(17, 30))
+        cv2.circle(cover, (45, 45), radius, 255.0, -1, cv2.LINE_AA)
+        cv2.circle(lamp, (45, 45), radius - 2, (232, 228, 214), -1, cv2.LINE_AA)
+    else:
+        half, low = int(rng.integers(16, 32)), int(rng.integers(8, 22))
+        case = [(45 - low, foot), (45 + low, foot), (45 + half, top), (45 - half, top)]
+        pane = [(48 - low, foot - 4), (42 + low, foot - 4), (39 + half, top), (51 - half, top)]
+        hat = [(41 - half, top), (49 + half, top), (45, max(0, top - 24))]
+        for shape in (case, hat):
+            cv2.fillConvexPoly(cover, np.array(shape, np.int32), 255.0)
+        cv2.fillConvexPoly(lamp, np.array(pane, np.int32), (236, 226, 196))
+    tall = float(rng.uniform(3.4, 4.4))
+    place = (walls.width_m + float(rng.uniform(1.1, 2.4)), tall, float(rng.uniform(0.6, 1.6)))
+    return Surface(finish(lamp, cover), place, (0.85, 0, 0), (0, -tall, 0), two_sided=True)
+
+
+def _mirrored(surface: Surface) -> Surface:
+    """Return the surface moved to x -> -x with its texture the right way round."""
+    (x, y, z), (a, b, c), (d, e, f) = surface.origin, surface.across, surface.down
+    return replace(
+        surface, origin=(-(x + a), y + b, z + c), across=(a, -b, -c), down=(-d, e, f), _levels=[]
+    )

@@ -69,7 +69,7 @@ def brick(
         joint = np.clip(1.6 - (u % 1) * across, 0, 1)[:, None].astype(np.float32)
         line += (np.array(mortar, np.float32) - line) * joint
         wall[round(top) : round(top + course)] = line
-        wall[round(top)] = mortar
+        wall[min(round(top), height - 1)] = mortar
     shade = noise(rng, size, 1.5 * ppm) * 0.05 + 1
     shade += 0.045 * rng.standard_normal(size, dtype=np.float32)
     wall *= shade[..., None]
