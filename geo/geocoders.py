@@ -107,9 +107,7 @@ class NetworkGeocoder:
         if self.source == "nominatim":
             codes = sorted(allowed) if allowed else None
             options |= {"country_codes": codes, "addressdetails": True, "extratags": True}
-        places = [
-            _as_place(location.raw, name) for location in self._reply("geocode", name, options)
-        ]
+        places = self._reply("geocode", name, name, options)
         return [
             place
             for place in places
@@ -126,30 +124,36 @@ class NetworkGeocoder:
         """
         options: dict[str, Any] = {"exactly_one": False, "language": "en"}
         found = []
-        for location in self._reply("reverse", (latitude, longitude), options):
-            place = _as_place(location.raw, "")
+        for place in self._reply("reverse", (latitude, longitude), "", options):
             if country is None or place.country == country.upper():
                 away = distance_km(latitude, longitude, place.latitude, place.longitude)
                 found.append((place, float(away)))
         return sorted(found, key=lambda pair: pair[1])[:limit]
 
-    def _reply(self, method: str, query: object, options: dict[str, Any]) -> list[Any]:
-        """Ask once; outages are told from refusals."""
+    def _reply(self, method: str, query: object, name: str, options: dict[str, Any]) -> list[Place]:
+        """Ask once and read the reply; outages are told from refusals."""
         from geopy import exc
 
-        passing = (
-            exc.GeocoderTimedOut,
-            exc.GeocoderUnavailable,
-            exc.GeocoderRateLimited,
-            exc.GeocoderQuotaExceeded,
+        refusals = (
+            exc.GeocoderAuthenticationFailure,
+            exc.GeocoderInsufficientPrivileges,
+            exc.GeocoderParseError,
+            exc.GeocoderQueryError,
         )
         try:
-            return self._ask(method, query, **options) or []
+            reply = self._ask(method, query, **options) or []
+            return [_as_place(location.raw, name) for location in reply]
         except exc.GeopyError as error:
             raise UnavailableError(
                 f"geocoder {self.source} at {self.url} failed ({type(error).__name__}: "
                 f"{str(error)[:120]}); check GRATICULE_GEOCODER_URL or use the offline gazetteer",
-                retryable=isinstance(error, passing),
+                retryable=not isinstance(error, refusals),
+            ) from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # geopy reads replies without checking them.
+            raise UnavailableError(
+                f"geocoder at {self.url} does not answer like {self.source} "
+                f"({type(error).__name__}: {str(error)[:120]}); check GRATICULE_GEOCODER"
             ) from error
 
 
