@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from encoders.photo_file import (
     MIME,
@@ -157,9 +157,12 @@ def metadata_blocks(picture: ImageFile.ImageFile) -> MetadataBlocks:
     found = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
     xmp = found if isinstance(found, bytes) else str(found).encode("utf-8", "replace")
     try:
-        return MetadataBlocks(exif=picture.getexif(), xmp=xmp)
+        exif = picture.getexif()
+        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            exif.get_ifd(directory)  # kept by `exif`; TIFF reads it from the file, still open now
     except BROKEN_FILE:
         return MetadataBlocks(xmp=xmp)
+    return MetadataBlocks(exif=exif, xmp=xmp)
 
 
 def _upright(image: Image.Image, exif: Image.Exif) -> Image.Image:

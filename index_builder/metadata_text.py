@@ -79,7 +79,8 @@ def sexagesimal(value: object) -> float | None:
         return None
     if any(part is not None and part >= 60.0005 for part in numbers[1:]):
         return None
-    return sum((part or 0.0) / 60**power for power, part in enumerate(numbers))
+    scales = (1.0, 60.0, 3600.0)
+    return sum((part or 0.0) / scale for part, scale in zip(numbers, scales, strict=False))
 
 
 def in_range(latitude: float, longitude: float) -> bool:
@@ -140,15 +141,21 @@ def xmp_fields(packet: bytes) -> dict[str, str]:
 
 def _collect(root: ElementTree.Element) -> dict[str, str]:
     found: dict[str, str] = {}
+    wanted = set(_XMP_NAMES)
     for element in root.iter():
         for key, value in element.attrib.items():
-            _keep(found, key, value)
-        _keep(found, element.tag, " ".join(part.strip() for part in element.itertext()))
+            _keep(found, _local(key), value)
+        if (name := _local(element.tag)) in wanted:
+            wanted.remove(name)  # once each: the text of nested namesakes would cost their square
+            _keep(found, name, " ".join(part.strip() for part in element.itertext()))
     return found
 
 
-def _keep(found: dict[str, str], key: object, value: str) -> None:
-    name = str(key).rpartition("}")[2]
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _keep(found: dict[str, str], name: str, value: str) -> None:
     if name in _XMP_NAMES and value.strip():
         found.setdefault(name, printable(value.strip()))
 

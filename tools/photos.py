@@ -109,7 +109,7 @@ def metadata_evidence(photo: Photo, trusted: bool) -> Evidence | None:
     return Evidence(
         tool="read_metadata",
         kind="metadata",
-        summary=_summary(claims, trusted),
+        summary=_summary(claims),
         candidates=candidates,
         weight=TRUSTED_WEIGHT if trusted else 0.0,
         group=f"metadata:{photo.id}",
@@ -135,12 +135,11 @@ def _radius_km(claim: ClaimedPosition) -> float:
     return max(claim.accuracy_m / 1000, _MIN_RADIUS_KM)
 
 
-def _summary(claims: list[ClaimedPosition], trusted: bool) -> str:
+def _summary(claims: list[ClaimedPosition]) -> str:
     shown = "; ".join(
         f"{claim.latitude:.5f}, {claim.longitude:.5f} ({claim.source})" for claim in claims
     )
-    use = "used because metadata is trusted" if trusted else "not used: metadata is not trusted"
-    return f"The file claims {shown}; {use}."
+    return f"The file itself claims {shown}."
 
 
 def _text(photo: Photo, trusted: bool) -> str:
