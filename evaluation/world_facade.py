@@ -8,7 +8,7 @@ import numpy as np
 from evaluation import world_art as art
 from evaluation import world_texture as tex
 from evaluation.world_openings import Trim, door, raised, shop_front, window
-from evaluation.world_places import Town
+from evaluation.world_places import Town, variant
 from evaluation.world_texture import Colour, Paint
 
 PPM = 96
@@ -86,7 +86,8 @@ def build_walls(town: Town, rng: np.random.Generator) -> Walls:
     """Paint the two walls of a corner house; the style fixes its colours, `rng` all the rest."""
     style = STYLES[town.style]
     plan = np.random.default_rng(sum(map(ord, town.style)))
-    floors, count = int(plan.integers(1, 3)), int(rng.integers(3, 6))
+    floors = int(plan.integers(1, 3))
+    count = 3 + (int(plan.integers(3)) + variant(town)) % 3
     width, depth = float(rng.uniform(10.4, 12.8)), float(rng.uniform(6.4, 8.2))
     eaves = 3.45 + 2.75 * floors + float(rng.uniform(0.25, 0.5))
     bays = tuple(width * (i + 0.5) / count + rng.uniform(-0.3, 0.3) for i in range(count))
@@ -208,8 +209,8 @@ def _ground_floor(
     """Paint door, two shops with their boards, and the street's name, in an order of their own."""
     usable, cut = width - 1.4, rng.uniform(0.42, 0.58)
     parts = [["shop", (usable - 1.9) * cut], ["shop", (usable - 1.9) * (1 - cut)]]
-    parts.insert(int(rng.integers(3)), ["door", 1.5])
-    flip = int(rng.integers(2))
+    parts.insert((len(town.style) + variant(town)) % 3, ["door", 1.5])
+    flip = (variant(town) // 2) % 2
     lines = (f"Tel. {town.phone}", f"www.{town.site}")
     x, shop = float(rng.uniform(0.25, 0.5)), 0
     for kind, wide in ((str(k), float(w)) for k, w in parts):

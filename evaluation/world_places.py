@@ -111,3 +111,9 @@ UNSEEN_TOWN = Town(
 
 OPEN_LAND = (47.25, 101.20, "MN")
 """Latitude, longitude and country of a landscape that shows neither sign nor building."""
+
+
+def variant(town: Town) -> int:
+    """Return how many towns before this one share its style, so that their layouts can differ."""
+    alike = [other.name for other in (*TOWNS, UNSEEN_TOWN) if other.style == town.style]
+    return alike.index(town.name)

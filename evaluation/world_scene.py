@@ -9,7 +9,7 @@ import numpy as np
 from evaluation import world_texture as tex
 from evaluation.world_camera import Camera, Pixels, Surface
 from evaluation.world_facade import STYLES, Style, Walls, build_walls
-from evaluation.world_places import Town
+from evaluation.world_places import Town, variant
 from evaluation.world_texture import Colour, Paint
 
 _METRES_PER_DEGREE = 111_320.0
@@ -47,7 +47,7 @@ def build_corner(town: Town, seed: int, number: int) -> Corner:
     surfaces = [*_background(rng, style, walls), *_ground(rng, style, walls)]
     surfaces += _house(rng, style, walls)
     surfaces += _street_furniture(rng, style, walls)
-    mirrored = bool(rng.random() < 0.5)
+    mirrored = (len(style.wall) + variant(town)) % 2 == 1
     if mirrored:
         surfaces = [_mirrored(surface) for surface in surfaces]
     return Corner(town, tuple(surfaces), walls.width_m, float(rng.uniform(0, 360)), mirrored)
