@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
-from geo.sphere import distance_km
 from index_builder.metadata import ClaimedPosition
 from tools.evidence import Candidate, Evidence, Rejection, ToolOutcome, ToolReply
 from tools.photo_store import Photo, PhotoStore
@@ -118,6 +117,8 @@ def metadata_evidence(photo: Photo, trusted: bool) -> Evidence | None:
 
 def _distinct(positions: tuple[ClaimedPosition, ...]) -> list[ClaimedPosition]:
     """Drop repetitions: XMP and file names mostly repeat what EXIF says."""
+    from geo.sphere import distance_km  # loads pyproj
+
     kept: list[ClaimedPosition] = []
     for position in positions:
         near = (
