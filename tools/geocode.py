@@ -77,7 +77,7 @@ def make_find_place(bench: Workbench, geocoder: Geocoder | None = None) -> BaseT
         asked = geocoder or bench.gazetteer
         places = asked.find(name, countries=codes or None, limit=limit)
         if not places:
-            return _nothing(name, codes, asked)
+            return _nothing(name, codes, asked, bench.gazetteer.find_country(name))
         evidence = _evidence(name, codes, places, asked.source)
         return _described(name, codes, places, evidence), ToolOutcome(
             evidence=(evidence,), data={"places": [_record(place) for place in places]}
@@ -206,14 +206,15 @@ def _described(name: str, codes: list[str], places: list[Place], evidence: Evide
     return "\n".join(lines)
 
 
-def _nothing(name: str, codes: list[str], geocoder: Geocoder) -> ToolReply:
+def _nothing(name: str, codes: list[str], geocoder: Geocoder, countries: list[str]) -> ToolReply:
     """Reply that nothing is called so, naming what lies in other countries as rejected."""
-    if not codes:
-        return f"No settlement is called {name[:80]!r} or nearly so.", ToolOutcome()
+    where = f" in {', '.join(codes)}" if codes else ""
+    text = f"No settlement{where} is called {name[:80]!r} or nearly so."
+    if countries:
+        text += f" It is a name of the country {', '.join(countries)}."
+    elsewhere = geocoder.find(name, limit=3, fuzzy=False) if codes else []
     reason = f"not in {', '.join(codes)}, where the other clues point"
-    elsewhere = geocoder.find(name, limit=3, fuzzy=False)
     rejected = tuple(Rejection(value=_label(place), reason=reason) for place in elsewhere)
-    text = f"No settlement in {', '.join(codes)} is called {name[:80]!r} or nearly so."
     if elsewhere:
         text += f" Elsewhere: {'; '.join(_label(place) for place in elsewhere)} (no evidence)."
     return text, ToolOutcome(rejected=rejected)

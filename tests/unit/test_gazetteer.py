@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -114,7 +115,12 @@ def test_codes_and_machine_romanisations_are_weak(gazetteer: Gazetteer) -> None:
 def test_country_names_of_many_languages(gazetteer: Gazetteer) -> None:
     for name in ("Deutschland", "Германия", "ドイツ", "GERMANY", "ألمانيا", "Německo"):
         assert gazetteer.find_country(name) == ["DE"], name
+    for name in ("USA", "U.S.A.", "United States", "Estados Unidos"):
+        assert gazetteer.find_country(name) == ["US"], name
+    assert gazetteer.find_country("The Netherlands") == ["NL"]
+    assert gazetteer.find_country("England") == ["GB"]
     assert gazetteer.find_country("Atlantis") == []
+    assert gazetteer.find_country("cat") == []
 
 
 def test_nearest_stays_in_the_country(gazetteer: Gazetteer) -> None:
@@ -210,6 +216,15 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "g.sqlite", SETTLEMENTS, interrupt)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_builders_left_is_swept_and_what_runs_is_not(tmp_path: Path) -> None:
+    old, running = tmp_path / "g-1.building", tmp_path / "g-2.building"
+    old.write_bytes(b"")
+    running.write_bytes(b"")
+    os.utime(old, (0, 0))
+    build(tmp_path / "g.sqlite", SETTLEMENTS)
+    assert sorted(tmp_path.iterdir()) == [running, tmp_path / "g.sqlite"]
 
 
 def test_two_builders_at_once_both_succeed(tmp_path: Path) -> None:
