@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING
 
 from agent.report_format import distance
+from agent.report_frame import Window
 from agent.report_map import (
     LARGEST_HALF_KM,
     SMALLEST_HALF_KM,
     MapView,
     Mark,
     Outline,
-    Window,
     local_map,
     world_map,
 )
 from agent.report_shapes import KM_PER_DEGREE, LOCAL_HEIGHT, LOCAL_WIDTH
 
 if TYPE_CHECKING:
-    from agent.report import Page
+    from agent.report_page import Page
 
 MOST_MARKS = 300
 MOST_LABELS = 40

@@ -12,7 +12,8 @@ from PIL import Image
 
 from agent import report_format as fmt
 from agent.answer import Answer, Step, Verdict
-from agent.report import Page, render_report, write_report
+from agent.report import render_report, write_report
+from agent.report_page import Page
 from agent.report_pictures import crop_uri
 from geo.errors import InputError
 from tests.unit.report_samples import (

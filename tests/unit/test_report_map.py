@@ -8,7 +8,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.report_map import Mark, local_map, place_symbols, scale_bar, world_map
+from agent.report_frame import scale_bar
+from agent.report_map import Mark, local_map, place_symbols, world_map
 from agent.report_shapes import (
     LOCAL_HEIGHT,
     LOCAL_WIDTH,

@@ -1,0 +1,258 @@
+"""What the report shows, computed from the answer once and without any HTML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from agent import report_format as fmt
+from agent.answer import Answer, Radii, Step, Verdict
+from agent.report_pictures import (
+    PHOTO_PX,
+    PhotoSource,
+    crop_uri,
+    data_uri,
+    load,
+    picture_size,
+)
+from tools.evidence import Evidence, Picture
+
+if TYPE_CHECKING:
+    from agent.report_map import MapView
+
+MOST_CROPS = 60
+STATUS_WORDS = {
+    "located": ("Located", "The evidence points to one place, within the distances given."),
+    "region": (
+        "Region only",
+        "The evidence supports a region, not a spot: read the coordinate as its middle.",
+    ),
+    "undetermined": (
+        "Cannot tell",
+        "The evidence does not say where this photo was taken, so no coordinate is given.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class EvidenceView:
+    """One piece of evidence with its place on the page and in the photo."""
+
+    number: int
+    anchor: str
+    evidence: Evidence
+    step: "Step | None"
+    crop: str
+    style: str
+    """CSS position of its box on the photo, in percent; empty where it has none."""
+    countries: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True)
+class CandidateView:
+    """One candidate with its number on the maps and its distance from the answer."""
+
+    number: int
+    verdict: Verdict
+    evidence_number: int | None
+    distance_km: float | None
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """One picture of a step; `uri` is empty where the store no longer has it."""
+
+    picture: Picture
+    uri: str
+
+
+class Page:
+    """Everything the templates show, under the names they use."""
+
+    def __init__(self, answer: Answer, photos: PhotoSource) -> None:
+        self.answer = answer
+        self.word, self.note = STATUS_WORDS[answer.status]
+        self._photos = photos
+        self._photo = load(photos, answer.photo_id)
+
+    @cached_property
+    def photo_uri(self) -> str:
+        """The photo as a `data:` URI, empty where the store no longer has it."""
+        return data_uri(self._photo, PHOTO_PX) if self._photo else ""
+
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """Width and height of the upright photo in pixels."""
+        return self._photo.size if self._photo else (0, 0)
+
+    @cached_property
+    def headline(self) -> str:
+        """Where, in a few words, as precisely as belief allows."""
+        answer = self.answer
+        if answer.status == "undetermined":
+            return "We cannot tell where this photo was taken"
+        names = dict.fromkeys(filter(None, (answer.place, answer.admin1, answer.country_name)))
+        where = ", ".join(names)
+        if not where:
+            return "A region, not a place" if answer.status == "region" else "At sea or nameless"
+        if answer.status == "region":
+            likely = answer.countries.get(answer.country, 0.0) > 0.5
+            return f"Probably in {where}" if likely else f"Perhaps in {where}, one of several"
+        return f"Near {where}" if answer.place else f"In {where}"
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """Latitude, longitude of the answer, or None where there is none."""
+        if self.answer.latitude is None or self.answer.longitude is None:
+            return None
+        return self.answer.latitude, self.answer.longitude
+
+    @property
+    def claimed(self) -> tuple[float, float] | None:
+        """Latitude, longitude claimed by the file, or None where it claims none."""
+        if self.answer.claimed_latitude is None or self.answer.claimed_longitude is None:
+            return None
+        return self.answer.claimed_latitude, self.answer.claimed_longitude
+
+    @property
+    def notations(self) -> dict[str, str]:
+        """The answer's coordinate in the notations people paste elsewhere."""
+        radii = self.answer.radii
+        return _notations(self.position, radii) if self.position else {}
+
+    @property
+    def claimed_notations(self) -> dict[str, str]:
+        """The claimed position in the same notations."""
+        return _notations(self.claimed) if self.claimed else {}
+
+    @property
+    def radii(self) -> tuple[tuple[int, float], ...]:
+        """Percent of belief held and radius in km, smallest first."""
+        radii = self.answer.radii
+        if radii is None:
+            return ()
+        return (50, radii.km_50), (80, radii.km_80), (95, radii.km_95)
+
+    @property
+    def claimed_distance_km(self) -> float | None:
+        """Distance between the answer and the claimed position, where both exist."""
+        return self.distance_km(*self.claimed) if self.claimed else None
+
+    def distance_km(self, latitude: float, longitude: float) -> float | None:
+        """Return the distance from the answer on WGS84, or None without a coordinate."""
+        from geo.sphere import distance_km
+
+        if self.position is None:
+            return None
+        return float(distance_km(*self.position, latitude, longitude))
+
+    @cached_property
+    def countries(self) -> tuple[tuple[str, str, float], ...]:
+        """Code, name and share of belief, largest first."""
+        return _named_shares(self.answer.countries)
+
+    @cached_property
+    def evidence_anchors(self) -> dict[str, str]:
+        """Evidence id to the name of its place on the page."""
+        return {evidence.id: evidence.id for evidence in self.answer.evidence}
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Evidence and call id to the name of its place on the page."""
+        steps = {step.call_id: f"step-{step.number}" for step in self.answer.steps}
+        return steps | self.evidence_anchors
+
+    @cached_property
+    def evidence(self) -> tuple[EvidenceView, ...]:
+        """Every piece of evidence, numbered as on the photo."""
+        steps = {step.call_id: step for step in self.answer.steps}
+        seen: set[str] = set()
+        views = []
+        for number, evidence in enumerate(self.answer.evidence, start=1):
+            anchor = evidence.id if evidence.id not in seen else f"{evidence.id}-{number}"
+            seen.add(anchor)
+            shown = self._photo if number <= MOST_CROPS else None
+            crop = crop_uri(shown, evidence.box) if shown and evidence.box else ""
+            views.append(
+                EvidenceView(
+                    number=number,
+                    anchor=anchor,
+                    evidence=evidence,
+                    step=steps.get(evidence.call_id),
+                    crop=crop,
+                    style=self._box_style(evidence),
+                    countries=_named_shares(evidence.countries)[:6],
+                )
+            )
+        return tuple(views)
+
+    def _box_style(self, evidence: Evidence) -> str:
+        width, height = self.photo_size
+        box = evidence.box
+        if box is None or box.left >= width or box.top >= height:
+            return ""
+        right, bottom = min(box.right, width), min(box.bottom, height)
+        return (
+            f"left:{100 * box.left / width:.3f}%;top:{100 * box.top / height:.3f}%;"
+            f"width:{100 * (right - box.left) / width:.3f}%;"
+            f"height:{100 * (bottom - box.top) / height:.3f}%"
+        )
+
+    @cached_property
+    def candidates(self) -> tuple[CandidateView, ...]:
+        """Every candidate ever considered: the kept ones first, then by score."""
+        numbers = {view.evidence.id: view.number for view in reversed(self.evidence)}
+        ordered = sorted(self.answer.verdicts, key=lambda v: (not v.kept, -v.candidate.score))
+        return tuple(
+            CandidateView(
+                number=number,
+                verdict=verdict,
+                evidence_number=numbers.get(verdict.evidence_id),
+                distance_km=self.distance_km(
+                    verdict.candidate.latitude, verdict.candidate.longitude
+                ),
+            )
+            for number, verdict in enumerate(ordered, start=1)
+        )
+
+    @cached_property
+    def pictures(self) -> Mapping[str, tuple[PictureView, ...]]:
+        """Call id to the pictures its tool made."""
+        count = sum(len(step.pictures) for step in self.answer.steps)
+        longest_px, limit_bytes = picture_size(count)
+        shown = {}
+        for step in self.answer.steps:
+            views = []
+            for picture in step.pictures:
+                image = load(self._photos, picture.photo_id)
+                uri = data_uri(image, longest_px, limit_bytes) if image else ""
+                views.append(PictureView(picture, uri))
+            shown[step.call_id] = tuple(views)
+        return shown
+
+    @cached_property
+    def maps(self) -> "tuple[MapView, ...]":
+        """The maps from the world to the closest view; none where there is nothing to show."""
+        from agent.report_views import maps_of
+
+        return maps_of(self)
+
+
+def _notations(position: tuple[float, float], radii: Radii | None = None) -> dict[str, str]:
+    """Write a coordinate with no more digits than its radii deserve."""
+    from geo.coordinate import Coordinate
+
+    digits = fmt.digits_for(radii.km_50) if radii else 6
+    coordinate = Coordinate(*(round(degrees, digits) for degrees in position))
+    return {
+        "Decimal degrees": coordinate.decimal(digits),
+        "Degrees, minutes, seconds": coordinate.dms(),
+        "geo URI": coordinate.geo_uri(round(radii.km_95 * 1000) if radii else None),
+    }
+
+
+def _named_shares(shares: Mapping[str, float]) -> tuple[tuple[str, str, float], ...]:
+    from geo.regions import country_name
+
+    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((code, country_name(code) or code, share) for code, share in ordered)
