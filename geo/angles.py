@@ -164,8 +164,9 @@ def _cut_without_marks(kinds: list[str], text: str) -> int:
         return degrees[1] - 1
     if len(numbers) == 2 and not degrees:
         return numbers[1]
-    reading = "is no pair of latitude and longitude" if len(numbers) < 2 else "can be read in more"
-    _refuse(text, f"{reading}{' ways than one' if len(numbers) >= 2 else ''}: {REMEDY}")
+    if len(numbers) < 2 or len(degrees) == 1:
+        _refuse(text, f"is no pair of latitude and longitude: {REMEDY}")
+    _refuse(text, f"can be read in more ways than one: {REMEDY}")
 
 
 def _stripped(group: list[Token]) -> list[Token]:

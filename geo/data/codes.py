@@ -44,6 +44,21 @@ SPLITS = (
 """Parts that ISO 3166-1 codes apart from the feature Natural Earth files them under."""
 
 DRAWN_BY_HAND = {
+    "GI": (
+        "ES",
+        (
+            (-5.3565, 36.1550),
+            (-5.3385, 36.1550),
+            (-5.3385, 36.1430),
+            (-5.3400, 36.1250),
+            (-5.3440, 36.1085),
+            (-5.3525, 36.1150),
+            (-5.3570, 36.1290),
+            (-5.3660, 36.1350),
+            (-5.3660, 36.1480),
+            (-5.3565, 36.1490),
+        ),
+    ),
     "VA": (
         "IT",
         (
@@ -58,8 +73,8 @@ DRAWN_BY_HAND = {
         ),
     ),
 }
-"""Parent and ring (longitude, latitude) of what is smaller than the grid of the source: the
-Vatican, by its published extreme points."""
+"""Neighbour and ring (longitude, latitude) of what the grid of the source, 0.4 km, is too coarse
+for: Gibraltar and the Vatican, by their published extreme points."""
 
 
 def alpha2_by_numeric() -> dict[str, str]:
