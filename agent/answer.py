@@ -80,7 +80,7 @@ class Answer(Record):
     place: str = ""
     """Nearest settlement, only where the 50 % radius is small enough for it to mean anything."""
     countries: dict[str, Share] = Field(default_factory=dict)
-    """Belief per country, the largest ten, ISO 3166-1 alpha-2."""
+    """Belief per country, the largest, ISO 3166-1 alpha-2."""
     explanation: str
     """One paragraph naming the evidence ids and tool calls it rests on."""
     evidence: tuple[Evidence, ...] = ()

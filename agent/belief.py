@@ -17,7 +17,7 @@ ones wrong, and so on) and every term is integrated over quantile points of its 
 two groups that agree reinforce each other and two that differ compete.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -140,6 +140,9 @@ REGION_KM = 2500.0
 REGION_SHARE = 0.5
 """It is a `region` where 80 % of belief lies within a continent's reach, or half in a country."""
 
+NAMED_COUNTRIES, NAMED_SHARE = 10, 0.005
+"""At most so many countries are named, and only those that hold at least this much."""
+
 
 class BeliefSummary(Record):
     """What drivers, the trace and the answer are told of a belief."""
@@ -151,14 +154,15 @@ class BeliefSummary(Record):
     km_80: float = Field(gt=0)
     km_95: float = Field(gt=0)
     countries: dict[str, Share]
-    """The largest ten, ISO 3166-1 alpha-2."""
+    """The largest, ISO 3166-1 alpha-2 code to share of belief."""
 
 
 def summarise(belief: Belief) -> BeliefSummary:
     """Return the point to report, the radii that hold 50, 80 and 95 %, and what that amounts to."""
     latitude, longitude = belief.centre
     km_50, km_80, km_95 = (belief.radius_km(s, latitude, longitude) for s in (0.5, 0.8, 0.95))
-    top = max(belief.country_shares.values(), default=0.0)
+    named = list(belief.country_shares.items())[:NAMED_COUNTRIES]
+    top = named[0][1] if named else 0.0
     if km_50 <= LOCATED_KM:
         status: Status = "located"
     elif km_80 <= REGION_KM or top >= REGION_SHARE:
@@ -172,10 +176,5 @@ def summarise(belief: Belief) -> BeliefSummary:
         km_50=km_50,
         km_80=km_80,
         km_95=km_95,
-        countries=largest(belief.country_shares, 10),
+        countries={code: share for code, share in named if share >= NAMED_SHARE},
     )
-
-
-def largest(shares: Mapping[str, float], count: int) -> dict[str, float]:
-    """Return the `count` largest entries of `shares`, largest first."""
-    return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:count])

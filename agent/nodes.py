@@ -28,10 +28,9 @@ from agent.state import InputState, State
 from agent.trace import EventKind
 from geo.errors import InputError, UnavailableError
 from tools.evidence import Evidence, ToolError, ToolOutcome
+from tools.photos import TRUSTED_WEIGHT
 from tools.workbench import Workbench
 
-TRUSTED_METADATA_WEIGHT = 0.9
-"""How often a position in metadata is right, once the user says that it may be trusted."""
 PRIOR_POPULATION = 5_000
 """Settlements at least this large support the prior."""
 ATTEMPTS = 3
@@ -225,7 +224,7 @@ class Machine:
         """Sign evidence with its call, and give metadata its weight where the user trusts it."""
         update: dict[str, Any] = {"call_id": call["id"] or ""}
         if item.kind == "metadata" and state.get("trust_metadata"):
-            update["weight"] = TRUSTED_METADATA_WEIGHT
+            update["weight"] = TRUSTED_WEIGHT
         return item.model_copy(update=update)
 
 

@@ -7,23 +7,35 @@ from tools.workbench import Workbench
 
 
 def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
-    """Make the tools of a run; retrieval is there only where there is a gallery to search."""
+    """Make the tools of a run; retrieval is there only where there is a gallery to search.
+
+    Raises:
+        ConfigError: a network geocoder is chosen without a URL.
+    """
+    from geo.geocoders import open_geocoder
     from tools.clues import make_look_up_clue
+    from tools.commit import make_commit_location
     from tools.compare import make_compare_photos
     from tools.geocode import make_find_place, make_reverse_geocode
+    from tools.hint import make_use_hint
+    from tools.photos import make_read_metadata
     from tools.read_text import make_read_text
     from tools.rerank import make_cluster_candidates
     from tools.retrieve import make_search_similar_photos
+    from tools.zoom import make_zoom
 
-    from tools.commit import make_commit_location
-    from tools.hint import make_use_hint
-    from tools.photos import make_read_metadata, make_zoom
-
+    geocoder = open_geocoder(
+        bench.gazetteer, settings.geocoder, settings.geocoder_url, settings.geocoder_contact
+    )
     makers = [
-        make_read_metadata, make_read_text, make_look_up_clue, make_find_place,
-        make_reverse_geocode, make_cluster_candidates, make_compare_photos, make_zoom,
-        make_use_hint,
+        make_read_metadata, make_read_text, make_look_up_clue, make_cluster_candidates,
+        make_compare_photos, make_zoom, make_use_hint,
     ]  # fmt: skip
     if bench.galleries:
         makers.append(make_search_similar_photos)
-    return (*(make(bench) for make in makers), make_commit_location())
+    return (
+        *(make(bench) for make in makers),
+        make_find_place(bench, geocoder),
+        make_reverse_geocode(bench, geocoder),
+        make_commit_location(),
+    )
