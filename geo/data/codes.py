@@ -43,7 +43,9 @@ SPLITS = (
 )
 """Parts that ISO 3166-1 codes apart from the feature Natural Earth files them under."""
 
-DRAWN_BY_HAND = {
+HandDrawn = dict[str, tuple[str, tuple[tuple[float, float], ...]]]
+
+DRAWN_BY_HAND: HandDrawn = {
     "GI": (
         "ES",
         (

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from geo.data.codes import CODES_BY_NAME, DRAWN_BY_HAND, SPLITS, alpha2_by_numeric
+from geo.data.codes import CODES_BY_NAME, DRAWN_BY_HAND, SPLITS, HandDrawn, alpha2_by_numeric
 from geo.sphere import unit_vectors
 
 OUTPUT = Path(__file__).with_name("countries.npz")
@@ -48,8 +48,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def read_countries(topology: dict[str, Any]) -> dict[str, BaseGeometry]:
-    """Return one polygon or multipolygon in (longitude, latitude) by ISO 3166-1 alpha-2 code."""
+def read_countries(
+    topology: dict[str, Any], drawn_by_hand: HandDrawn = DRAWN_BY_HAND
+) -> dict[str, BaseGeometry]:
+    """Return one multipolygon in (longitude, latitude) by ISO 3166-1 alpha-2 code."""
     arcs = decode_arcs(topology)
     numeric = alpha2_by_numeric()
     parts: dict[str, list[BaseGeometry]] = defaultdict(list)
@@ -60,7 +62,7 @@ def read_countries(topology: dict[str, Any]) -> dict[str, BaseGeometry]:
             raise SystemExit(f"{name!r} has no code: decide one in geo/data/codes.py")
         for one, shape in split_feature(name, code, decode_shape(feature, arcs)):
             parts[one].append(shape)
-    for code, (parent, ring) in DRAWN_BY_HAND.items():
+    for code, (parent, ring) in drawn_by_hand.items():
         parts[code] = [Polygon(ring)]
         parts[parent] = [shapely.difference(shapely.union_all(parts[parent]), Polygon(ring))]
     countries = {code: snapped(shapely.union_all(shapes)) for code, shapes in parts.items() if code}
