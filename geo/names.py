@@ -62,7 +62,7 @@ def errors_allowed(length: int) -> int:
     return 0 if length < 4 else 1 if length < 8 else 2 if length < 13 else 3
 
 
-def trigrams(names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def trigrams(names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the distinct trigram buckets of folded names and whose they are.
 
     Args:
@@ -72,14 +72,18 @@ def trigrams(names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         Buckets [T] in ascending order and, for each, the index [T] of the name it occurs in.
     """
     text = "".join(f"\x02{name}\x03" for name in names)
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    owner = np.repeat(np.arange(len(names)), [len(name) + 2 for name in names])
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    owner = np.repeat(np.arange(len(names), dtype=np.int32), [len(name) + 2 for name in names])
     inside = owner[:-2] == owner[2:]
-    mixed = (codes[:-2] * 961748927 + codes[1:-1] * 982451653 + codes[2:] * 715225739)[inside]
-    bucket = (mixed ^ (mixed >> np.uint64(17))) % np.uint64(BUCKETS)
-    bucket, owner = bucket.astype(np.uint16), owner[:-2][inside]
+    first, second, third = (
+        codes[start : len(codes) - 2 + start] * np.uint32(prime)
+        for start, prime in enumerate((961748927, 982451653, 715225739))
+    )
+    mixed = (first + second + third)[inside]
+    bucket = (mixed ^ (mixed >> np.uint32(15))).astype(np.uint16)
+    owner = owner[:-2][inside]
     order = np.argsort(bucket, kind="stable")  # radix sort: seconds faster than np.unique
-    bucket, owner = bucket[order].astype(np.int64), owner[order]
+    bucket, owner = bucket[order].astype(np.int32), owner[order]
     fresh = np.ones(len(bucket), dtype=bool)
     fresh[1:] = (np.diff(bucket) != 0) | (np.diff(owner) != 0)
     return bucket[fresh], owner[fresh]
