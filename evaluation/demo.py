@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.world import World, read_world, write_world
 from geo.coordinate import Coordinate
@@ -24,6 +25,8 @@ NEAR_KM = 0.3
 """Photos this close may show the same thing; a photo with such a neighbour is hidden first."""
 MAX_PHOTOS = 300
 """A demo links the hidden photo's nearest photos up to this number, so that it stays short."""
+MAX_CHOICES = 2000
+"""Only so many photos of a large folder, by lowest id, are looked at for one to hide."""
 _JPEG_QUALITY = 95
 
 
@@ -115,7 +118,7 @@ def split_user_photos(folder: Path, work: Path) -> UserDemo:
     )
 
 
-def choose_hidden(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], ids: list[str]) -> int:
+def choose_hidden(points: NDArray[np.float64], ids: list[str]) -> int:
     """Return the row of the photo to hide: one with most others within 0.3 km, then lowest id.
 
     Args:
@@ -127,10 +130,6 @@ def choose_hidden(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], ids
         for lat, lon in points[:MAX_CHOICES]
     ]
     return min(range(len(near)), key=lambda row: (-near[row], ids[row]))
-
-
-MAX_CHOICES = 2000
-"""Only so many photos of a large folder, by lowest id, are looked at for one to hide."""
 
 
 def _distinct(records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
@@ -152,8 +151,8 @@ def _check_enough(
         )
     if len(records) == 1:
         raise InputError(
-            f"only one photo with a position in {shown!r}, at least 2 are needed: one is hidden and "
-            "the others are searched"
+            f"only one photo with a position in {shown!r}, at least 2 are needed: one is "
+            "hidden and the others are searched"
         )
 
 

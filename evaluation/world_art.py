@@ -143,20 +143,35 @@ class Hand:
     drop: float = 0.0
     """Depth of the painted shadow behind the letters, as a share of their height."""
 
+    form: int = 0
+    """How the letters are filled: 0 plain, 1 lower half darker, 2 open, 3 with a lighter core."""
+
     @classmethod
-    def of(cls, rng: np.random.Generator) -> "Hand":
-        """Draw a painter's hand."""
+    def numbered(cls, number: int, rng: np.random.Generator) -> "Hand":
+        """Return the hand of painter `number`; lean, stroke and filling differ between painters.
+
+        One face with the same strokes everywhere would let letters alone tie two towns together,
+        as a chain's logo does on real photos.
+        """
         return cls(
-            weight=float(rng.choice([0.0, 0.02, 0.045])),
-            slack=float(rng.uniform(0.62, 1.7)),
-            slant=float(rng.choice([-0.0, 0.0, 0.16, 0.28])),
-            tracking=float(rng.uniform(0.0, 0.2)),
-            drop=float(rng.choice([0.0, 0.0, 0.07, 0.11])),
+            weight=(0.012, 0.05, 0.026)[number % 3],
+            slack=float(rng.uniform(0.75, 1.7)),
+            slant=(0.0, 0.26, -0.14, 0.1)[(number // 3) % 4],
+            tracking=float(rng.uniform(0.0, 0.22)),
+            drop=(0.0, 0.1)[(number // 2) % 2],
+            form=(number + number // 4) % 4,
         )
 
 
-def ink(image: Paint, text: str, box: Box, colour: Colour, hand: Hand | None = None) -> None:
-    """Write `text` centred in a box, as large as fits in that hand."""
+def ink(
+    image: Paint,
+    text: str,
+    box: Box,
+    colour: Colour,
+    hand: Hand | None = None,
+    rng: np.random.Generator | None = None,
+) -> None:
+    """Write `text` centred in a box, as large as fits in that hand; `rng` wears the paint."""
     hand = hand or Hand()
     left, top, right, bottom = box
     mask = lettering(
@@ -167,12 +182,35 @@ def ink(image: Paint, text: str, box: Box, colour: Colour, hand: Hand | None = N
     height = min(bottom - top, round(width / mask.shape[1] * mask.shape[0] * 1.35))
     fitted = cv2.resize(mask, (max(2, width), max(2, height)), interpolation=cv2.INTER_AREA)
     cover = (fitted / 255).astype(np.float32)
-    patch = np.empty((*cover.shape, 3), np.float32)
-    patch[:] = colour
     at = (left + (right - left - cover.shape[1]) // 2, top + (bottom - top - cover.shape[0]) // 2)
     if reach := round(hand.drop * cover.shape[0]):
-        paste(image, patch * 0.3, at[0] + reach, at[1] + reach, cover)
-    paste(image, patch, at[0], at[1], cover)
+        under = np.zeros((*cover.shape, 3), np.float32)
+        paste(image, under, at[0] + reach, at[1] + reach, cover * 0.75)
+    paint, left_over = _filling(cover, colour, hand.form, rng)
+    paste(image, paint, *at, left_over)
+
+
+def _filling(
+    cover: Paint, colour: Colour, form: int, rng: np.random.Generator | None
+) -> tuple[Paint, Paint]:
+    """Return the paint of the letters and where it still covers."""
+    height = cover.shape[0]
+    patch = np.empty((*cover.shape, 3), np.float32)
+    patch[:] = colour
+    core = np.asarray(cv2.erode(cover, np.ones((3, 3))), np.float32)
+    if height >= 24:
+        thick = max(1, height // 22)
+        core = np.asarray(cv2.erode(cover, np.ones((2 * thick + 1, 2 * thick + 1))), np.float32)
+    if form == 1:
+        patch[height // 2 :] *= 0.66
+    elif form == 2 and height >= 24:
+        cover = cover - 0.72 * core
+    elif form == 3:
+        patch += (np.float32(190) - patch) * 0.55 * core[..., None]
+    if rng is not None:
+        worn = np.clip(noise(rng, cover.shape[:2], 9) - 0.9, 0, 1)
+        cover = cover * (1 - 0.5 * worn)
+    return patch, np.asarray(cover, np.float32)
 
 
 def board(
@@ -181,11 +219,12 @@ def board(
     box: Box,
     words: tuple[str, str],
     colours: tuple[Colour, Colour],
+    painter: int,
 ) -> None:
     """Hang a shop sign: a painted board with a large word and a small line below or above it."""
     left, top, right, bottom = box
     shadow(image, box, int(rng.integers(4, 10)))
-    ground, letters = colours
+    ground, letters = colours if painter % 5 in {0, 2, 3} else colours[::-1]
     panel = wood(rng, (bottom - top, right - left), ground)
     height, width = panel.shape[:2]
     _border(panel, rng, letters)
@@ -194,7 +233,7 @@ def board(
     large, small = ((0.36, 0.9), (0.1, 0.3)) if above else ((0.1, 0.62), (0.68, 0.88))
     word = (margin, int(height * large[0]), width - margin, int(height * large[1]))
     line = (margin, int(height * small[0]), width - margin, int(height * small[1]))
-    ink(panel, words[0], word, letters, Hand.of(rng))
+    ink(panel, words[0], word, letters, Hand.numbered(painter, rng), rng)
     thin = Hand(
         weight=0.005, slack=float(rng.uniform(0.95, 1.3)), slant=float(rng.choice([0, 0.2]))
     )
@@ -224,7 +263,9 @@ def plate(image: Paint, rng: np.random.Generator, box: Box, text: str, ground: C
     raised(image, box, ground, rng, 3)
     cv2.rectangle(image, (left + 3, top + 3), (right - 4, bottom - 4), letters, 1, cv2.LINE_AA)
     pad = (bottom - top) // 4
-    hand = replace(Hand.of(rng), weight=0.02, drop=0.0)
+    hand = replace(
+        Hand.numbered(int(rng.integers(12)), rng), weight=0.02, slack=1.2, drop=0.0, form=0
+    )
     ink(image, text, (left + pad, top + pad, right - pad, bottom - pad), letters, hand)
 
 

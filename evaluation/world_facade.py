@@ -1,4 +1,4 @@
-"""The walls of a street corner in the rendered world: one front with shops, one side with a mural."""
+"""The walls of the rendered world's corners: a front with shops, a side with a mural."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 from evaluation import world_art as art
 from evaluation import world_texture as tex
 from evaluation.world_openings import Trim, door, raised, shop_front, window
-from evaluation.world_places import Town, variant
+from evaluation.world_places import Town, number, variant
 from evaluation.world_texture import Colour, Paint
 
 PPM = 96
@@ -38,8 +38,10 @@ STYLES: dict[str, Style] = {
         (150, 146, 142),
     ),
     "ochre": Style(
-        "plaster", (222, 172, 108), Trim((226, 212, 186), (120, 84, 58), (70, 104, 92), (92, 60, 42)),
-        (186, 110, 78), (((120, 40, 40), _CREAM), ((40, 78, 70), _GOLD)), (236, 234, 226), 0.85, False,
+        "plaster", (222, 172, 108),
+        Trim((226, 212, 186), (120, 84, 58), (70, 104, 92), (92, 60, 42)),
+        (186, 110, 78), (((120, 40, 40), _CREAM), ((40, 78, 70), _GOLD)), (236, 234, 226), 0.85,
+        False,
         (168, 158, 146),
     ),
     "stone": Style(
@@ -59,7 +61,8 @@ STYLES: dict[str, Style] = {
     ),
     "white": Style(
         "plaster", (234, 230, 220), Trim((232, 190, 92), _WHITE, (52, 98, 150), (52, 88, 132)),
-        (190, 108, 78), (((36, 84, 140), _WHITE), ((226, 178, 72), _INK)), (40, 70, 150), 0.55, False,
+        (190, 108, 78), (((36, 84, 140), _WHITE), ((226, 178, 72), _INK)), (40, 70, 150), 0.55,
+        False,
         (186, 180, 172),
     ),
     "mint": Style(
@@ -115,6 +118,7 @@ class _Moulding:
 
     @classmethod
     def of(cls, rng: np.random.Generator) -> "_Moulding":
+        """Draw a band of some height, with or without blocks below it."""
         pitch = int(rng.choice([0, 22, 31, 43, 70]))
         block = (int(pitch * rng.uniform(0.3, 0.7)), int(rng.integers(7, 20)))
         return cls(float(rng.uniform(0.14, 0.36)), pitch, block)
@@ -218,7 +222,8 @@ def _ground_floor(
             _entrance(wall, rng, style, x + wide / 2, eaves)
         else:
             words, colours = (town.shops[shop], lines[shop]), style.boards[shop ^ flip]
-            _shop(wall, rng, style, (x, x + wide), eaves, words, colours)
+            hand = 2 * number(town) + shop
+            _shop(wall, rng, style, (x, x + wide), eaves, words, colours, hand)
             shop += 1
         x += wide + 0.1
     size, lift = rng.uniform(1.0, 1.24), rng.uniform(2.5, 2.9)
@@ -242,6 +247,7 @@ def _shop(
     eaves: float,
     words: tuple[str, str],
     colours: tuple[Colour, Colour],
+    painter: int,
 ) -> None:
     left, right = span
     sill, tall = rng.uniform(0.45, 0.85), rng.uniform(0.8, 1.06)
@@ -251,7 +257,7 @@ def _shop(
     shop_front(wall, rng, (*glass, _px(eaves - sill)), style.trim)
     edges = rng.uniform(0.0, 0.12, 2)
     box = (_px(left + edges[0]), _px(top), _px(right - edges[1]), _px(top + tall))
-    art.board(wall, rng, box, words, colours)
+    art.board(wall, rng, box, words, colours, painter)
 
 
 def _entrance(

@@ -117,3 +117,8 @@ def variant(town: Town) -> int:
     """Return how many towns before this one share its style, so that their layouts can differ."""
     alike = [other.name for other in (*TOWNS, UNSEEN_TOWN) if other.style == town.style]
     return alike.index(town.name)
+
+
+def number(town: Town) -> int:
+    """Return the town's place in the table, the unseen town last."""
+    return (*TOWNS, UNSEEN_TOWN).index(town)

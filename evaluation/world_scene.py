@@ -9,6 +9,7 @@ import numpy as np
 from evaluation import world_texture as tex
 from evaluation.world_camera import Camera, Pixels, Surface
 from evaluation.world_facade import STYLES, Style, Walls, build_walls
+from evaluation.world_openings import raised, window
 from evaluation.world_places import Town, variant
 from evaluation.world_texture import Colour, Paint
 
@@ -216,8 +217,6 @@ def _plain_front(
     rng: np.random.Generator, colour: Colour, style: Style, width: float, height: float, ppm: int
 ) -> Paint:
     """Paint a neighbour's front: rows of windows, no shops."""
-    from evaluation.world_openings import raised, window
-
     size = (round(height * ppm), round(width * ppm))
     make = {"stone": tex.ashlar, "brick": tex.brick}.get(style.wall, tex.plaster)
     wall = make(rng, size, colour, ppm)
