@@ -6,12 +6,15 @@ poles and the antimeridian need no special case. This module knows no places.
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import Geod
 
 from geo.errors import InputError
+
+if TYPE_CHECKING:
+    from pyproj import Geod
 
 EARTH_RADIUS_KM = 6371.0
 """Radius used by `haversine_km`: the figure that published recall tables are computed with."""
@@ -25,7 +28,9 @@ _BLOCK = 256
 
 
 @cache
-def _wgs84() -> Geod:
+def _wgs84() -> "Geod":
+    from pyproj import Geod
+
     return Geod(ellps="WGS84")
 
 

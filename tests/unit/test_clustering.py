@@ -142,7 +142,8 @@ def _call(tmp_path_factory: pytest.TempPathFactory, **arguments: object) -> tupl
 
 def _listed(*points: tuple[float, float]) -> list[dict[str, object]]:
     return [
-        {"latitude": a, "longitude": b, "label": f"place {i}"} for i, (a, b) in enumerate(points)
+        {"latitude": a, "longitude": b, "label": f"place {i}", "score": 1 / (i + 1)}
+        for i, (a, b) in enumerate(points)
     ]
 
 
