@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from agent.report_map import MapView
 
 MOST_CROPS = 60
+LIKELY_SHARE = 2 / 3
+"""From this share of belief on, a country is called probable."""
 STATUS_WORDS = {
     "located": ("Located", "The evidence points to one place, within the distances given."),
     "region": (
@@ -96,7 +98,7 @@ class Page:
         if not where:
             return "A region, not a place" if answer.status == "region" else "At sea or nameless"
         if answer.status == "region":
-            likely = answer.countries.get(answer.country, 0.0) > 0.5
+            likely = answer.countries.get(answer.country, 0.0) >= LIKELY_SHARE
             return f"Probably in {where}" if likely else f"Perhaps in {where}, one of several"
         return f"Near {where}" if answer.place else f"In {where}"
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from agent.answer import Answer
 from agent.report_format import distance
 from agent.report_frame import Window
 from agent.report_map import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_MARKS = 300
 MOST_LABELS = 40
+LEAST_SHADED = 0.01
 MOST_WORLD_LABELS = 12
 FINEST_HALF_KM = 10.0
 """Natural Earth 1:10m is drawn to about half a kilometre: closer, its coasts would mislead."""
@@ -31,7 +33,7 @@ def maps_of(page: "Page") -> tuple[MapView, ...]:
     """Return the world map and up to two closer ones; only shaded countries without a point."""
     from geo.outlines import outlines
 
-    shares = {} if page.answer.status == "located" else dict(page.answer.countries)
+    shares = _shaded(page.answer)
     if page.position is None:
         if not shares:
             return ()
@@ -62,6 +64,13 @@ def maps_of(page: "Page") -> tuple[MapView, ...]:
             )
         )
     return tuple(maps)
+
+
+def _shaded(answer: Answer) -> dict[str, float]:
+    """Return the countries worth shading; a located answer has its point instead."""
+    if answer.status == "located":
+        return {}
+    return {code: share for code, share in answer.countries.items() if share >= LEAST_SHADED}
 
 
 def _rings_near(centre: tuple[float, float], half_km: float) -> list[Outline] | None:
