@@ -151,7 +151,7 @@ def _draw_tile(
     gain = camera.sun[surface.light] * surface.gain
     mask = np.zeros(patch.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, np.round(corners - (left, top)).astype(np.int32), 255)
-    _blend(canvas[top:bottom, left:right], patch, mask, gain)
+    _blend(canvas[top:bottom, left:right], np.asarray(patch, np.uint8), mask, gain)
 
 
 def _blend(target: Pixels, patch: Pixels, mask: Pixels, gain: float) -> None:
@@ -229,7 +229,7 @@ def _grain() -> NDArray[np.float32]:
 def _develop(canvas: Pixels, camera: Camera) -> Pixels:
     """Return the canvas as a camera would store it: lens fall-off, noise, white balance, tone."""
     small = cv2.resize(canvas, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    photo = cv2.multiply(small, _lens(), dtype=cv2.CV_32F)
+    photo = np.asarray(cv2.multiply(small, _lens(), dtype=cv2.CV_32F), np.float32)
     rng = np.random.default_rng([camera.seed, 1])
     top, left = rng.integers(0, (HEIGHT // 2, WIDTH // 2))
     photo += _grain()[top : top + HEIGHT, left : left + WIDTH]

@@ -212,12 +212,12 @@ def _ground_floor(
 ) -> None:
     """Paint door, two shops with their boards, and the street's name, in an order of their own."""
     usable, cut = width - 1.4, rng.uniform(0.42, 0.58)
-    parts = [["shop", (usable - 1.9) * cut], ["shop", (usable - 1.9) * (1 - cut)]]
-    parts.insert((len(town.style) + variant(town)) % 3, ["door", 1.5])
+    parts = [("shop", (usable - 1.9) * cut), ("shop", (usable - 1.9) * (1 - cut))]
+    parts.insert((len(town.style) + variant(town)) % 3, ("door", 1.5))
     flip = (variant(town) // 2) % 2
     lines = (f"Tel. {town.phone}", f"www.{town.site}")
     x, shop = float(rng.uniform(0.25, 0.5)), 0
-    for kind, wide in ((str(k), float(w)) for k, w in parts):
+    for kind, wide in parts:
         if kind == "door":
             _entrance(wall, rng, style, x + wide / 2, eaves)
         else:

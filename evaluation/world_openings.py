@@ -101,7 +101,7 @@ def _glass(rng: np.random.Generator, size: tuple[int, int]) -> Paint:
     glass = glass * ramp[..., None] + reflection[..., None] * np.array([64, 74, 84], np.float32)
     if rng.random() < 0.6:
         _curtains(glass, rng)
-    return glass
+    return np.asarray(glass, np.float32)
 
 
 def _curtains(glass: Paint, rng: np.random.Generator) -> None:

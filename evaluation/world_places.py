@@ -104,7 +104,7 @@ TOWNS: tuple[Town, ...] = (
 )  # fmt: skip
 
 UNSEEN_TOWN = Town(
-    "Škofja Loka", "SI", 46.1662, 14.3066, ("PEKARNA", "LEKARNA"), "Mestni trg",
+    "Škofja Loka", "SI", 46.1662, 14.3066, ("SLAŠČIČARNA", "ZLATARNA"), "Mestni trg",
     "+386 4 512 30", "stari-vogal.si", "GLEDALIŠČE", "ochre",
 )  # fmt: skip
 """A corner with readable signs of which no gallery photo exists."""

@@ -9,6 +9,7 @@ import numpy as np
 from evaluation import world_texture as tex
 from evaluation.world_camera import Camera, Pixels, Surface
 from evaluation.world_facade import STYLES, Style, Walls, build_walls
+from evaluation.world_nature import fields, finish, hills, tree, tuft
 from evaluation.world_openings import raised, window
 from evaluation.world_places import Town, variant
 from evaluation.world_texture import Colour, Paint
@@ -74,40 +75,17 @@ def open_land(seed: int) -> tuple[list[Surface], Camera]:
     """Return a steppe under hills, with neither sign nor building, and a camera in it."""
     rng = np.random.default_rng([seed, 9001])
     surfaces = [
-        Surface(_hills(rng), (-200, 30, -160), (400, 0, 0), (0, -31, 0)),
-        Surface(_fields(rng), (-160, 0, -160), (320, 0, 0), (0, 0, 172), 2, tiles=(6, 30)),
-        Surface(_tree(rng), (-11.5, 5.6, -26), (5, 0, 0), (0, -5.7, 0)),
-        Surface(_tree(rng), (6.5, 4.4, -38), (4, 0, 0), (0, -4.5, 0)),
+        Surface(hills(rng), (-200, 30, -160), (400, 0, 0), (0, -31, 0)),
+        Surface(fields(rng), (-160, 0, -160), (320, 0, 0), (0, 0, 172), 2, tiles=(6, 30)),
+        Surface(tree(rng), (-11.5, 5.6, -26), (5, 0, 0), (0, -5.7, 0)),
+        Surface(tree(rng), (6.5, 4.4, -38), (4, 0, 0), (0, -4.5, 0)),
     ]
-    tufts = [_tuft(rng) for _ in range(6)]
+    tufts = [tuft(rng) for _ in range(6)]
     for z in np.sort(rng.uniform(1.0, 7.2, 260) - 13 * rng.random(260) ** 3):
         tall, x = rng.uniform(0.15, 0.4), rng.uniform(-1, 1) * (11.0 - z) * 0.85
-        tuft = tufts[rng.integers(6)]
-        surfaces.append(Surface(tuft, (x, tall, float(z)), (tall * 1.3, 0, 0), (0, -tall, 0)))
+        grass = tufts[rng.integers(6)]
+        surfaces.append(Surface(grass, (x, tall, float(z)), (tall * 1.3, 0, 0), (0, -tall, 0)))
     return surfaces, Camera((0.0, 1.7, 9.0), (0.6, 2.4, -10.0), 820.0, seed=seed)
-
-
-def _fields(rng: np.random.Generator) -> Pixels:
-    size = (1100, 1400)
-    paint = np.empty((*size, 3), np.float32)
-    paint[:] = (150, 148, 96)
-    patches = np.clip(tex.noise(rng, size, 160), -1.5, 1.5)[..., None]
-    paint += patches * np.array([-16, -4, -12], np.float32)
-    grain = tex.noise(rng, size, 12) * 0.09 + 0.05 * rng.standard_normal(size, dtype=np.float32)
-    return finish(paint * (1 + grain)[..., None])
-
-
-def _tuft(rng: np.random.Generator) -> Pixels:
-    paint, cover = np.zeros((110, 140, 3), np.float32), np.zeros((110, 140), np.float32)
-    paint[:] = (126, 122, 70)
-    for _ in range(46):
-        foot, lean = rng.normal(70, 15), rng.normal(0, 24)
-        tall, tone = rng.uniform(40, 105), rng.uniform(0.6, 1.25)
-        tip = (foot + lean + (foot - 70), 110 - tall)
-        blade = np.array([(foot - 2, 110), (foot + 2, 110), tip], np.int32)
-        cv2.fillConvexPoly(paint, blade, (142 * tone, 138 * tone, 76 * tone), cv2.LINE_AA)
-        cv2.fillConvexPoly(cover, blade, 255.0, cv2.LINE_AA)
-    return finish(paint, cover)
 
 
 def _viewpoint(corner: Corner, rng: np.random.Generator, swing: float) -> Camera:
@@ -126,14 +104,6 @@ def _viewpoint(corner: Corner, rng: np.random.Generator, swing: float) -> Camera
     tint = (1.0 + 0.04 * sunny, 1.0, 1.02 - 0.05 * sunny)
     seed = int(rng.integers(1 << 30))
     return Camera(position, target, float(rng.uniform(760, 860)), sun, tint, seed)
-
-
-def finish(paint: Paint, cover: Paint | None = None) -> Pixels:
-    """Return paint as 8 bit pixels, with coverage as fourth channel if given."""
-    pixels = np.clip(paint, 0, 255).astype(np.uint8)
-    if cover is None:
-        return pixels
-    return np.dstack([pixels, np.clip(cover, 0, 255).astype(np.uint8)])
 
 
 def _house(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surface]:
@@ -198,10 +168,10 @@ def _background(rng: np.random.Generator, style: Style, walls: Walls) -> list[Su
     row = finish(_plain_front(rng, tuple(tints[0]), style, 14.0, 6.7, 40))
     x = width + 6.5
     return [
-        Surface(_hills(rng), (-330, 26, -150), (680, 0, 0), (0, -27, 0)),
-        Surface(_fields(rng), (-330, -0.05, -150), (680, 0, 0), (0, 0, 150), 2, tiles=(6, 12)),
+        Surface(hills(rng), (-330, 26, -150), (680, 0, 0), (0, -27, 0)),
+        Surface(fields(rng), (-330, -0.05, -150), (680, 0, 0), (0, 0, 150), 2, tiles=(6, 12)),
         Surface(far, (width - 4, 7.5, -depth - 19), (16, 0, 0), (0, -7.5, 0), 0, 0.9),
-        Surface(_tree(rng), (width + 0.2, 7.4, -depth - 8), (6.2, 0, 0), (0, -7.4, 0), 0, 0.9),
+        Surface(tree(rng), (width + 0.2, 7.4, -depth - 8), (6.2, 0, 0), (0, -7.4, 0), 0, 0.9),
         Surface(turned, (x, 6.8, -16.0), (0, 0, 16.0), (0, -6.8, 0), 1, 0.75, tiles=(6, 1)),
         Surface(_roof(rng, style.roof, 16), (x + 6, 9.9, -16.0), (0, 0, 16.2), (-6.3, -3.2, 0), 1),
         Surface(right, (x, 6.8, 0.0), (12, 0, 0), (0, -6.8, 0), 0, 0.96, tiles=(4, 1)),
@@ -230,32 +200,6 @@ def _plain_front(
                    arched=False)  # fmt: skip
     raised(wall, (0, 0, size[1], round(0.28 * ppm)), style.trim.stone, rng, 5)
     return wall
-
-
-def _hills(rng: np.random.Generator) -> Pixels:
-    paint, cover = np.zeros((160, 1200, 3), np.float32), np.zeros((160, 1200), np.float32)
-    for layer, colour in enumerate(((168, 184, 198), (142, 164, 168), (118, 142, 124))):
-        line = cv2.resize(rng.normal(0, 12, (1, 9)), (1200, 1), interpolation=cv2.INTER_CUBIC)[0]
-        crest = (40 + 30 * layer + line).astype(int)
-        below = np.arange(160)[:, None] >= crest[None]
-        paint[below], cover[below] = colour, 255
-    paint *= (1 + 0.05 * tex.noise(rng, (160, 1200), 24))[..., None]
-    return finish(paint, cover)
-
-
-def _tree(rng: np.random.Generator) -> Pixels:
-    size = (520, 440)
-    paint, cover = np.zeros((*size, 3), np.float32), np.zeros(size, np.float32)
-    paint[:] = (70, 92, 48)
-    for mask, colour in ((cover, (255.0,)), (paint, (86, 66, 50))):
-        cv2.line(mask, (220, 520), (214, 260), colour, 26)
-        for tip in ((120, 200), (320, 190), (210, 120)):
-            cv2.line(mask, (215, 330), tip, colour, 10)
-    for shade, drop in (((48, 66, 34), 16), ((84, 118, 52), 0), ((122, 150, 70), -14)):
-        clumps = rng.normal((220, 200 + drop), (78, 70), (34, 2))
-        spots = (clumps[:, None] + rng.normal(0, 24, (34, 26, 2))).reshape(-1, 2)
-        tex.leaves(rng, paint, spots, 9, shade, cover)
-    return finish(paint, cover)
 
 
 def _ground(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surface]:

@@ -42,7 +42,7 @@ def plaster(rng: np.random.Generator, size: tuple[int, int], colour: Colour, ppm
     rise = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     soil = np.clip((rise - 0.86) / 0.14, 0, 1) * np.clip(0.7 + 0.4 * clouds, 0, 1.3)
     shade = 1 + 0.055 * clouds + 0.028 * streaks + 0.018 * grain - 0.22 * soil
-    return wall * shade[..., None]
+    return np.asarray(wall * shade[..., None], np.float32)
 
 
 def brick(
@@ -102,7 +102,7 @@ def ashlar(rng: np.random.Generator, size: tuple[int, int], colour: Colour, ppm:
             x += length
         y += course
     grain = 0.07 * noise(rng, size, 0.14 * ppm) + 0.05 * noise(rng, size, 2.0 * ppm)
-    return wall * (1 + grain)[..., None]
+    return np.asarray(wall * (1 + grain)[..., None], np.float32)
 
 
 def _stone(
