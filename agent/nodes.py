@@ -27,7 +27,7 @@ from agent.images import image_in_messages
 from agent.state import InputState, State
 from agent.trace import EventKind
 from geo.errors import InputError, UnavailableError
-from tools.evidence import Evidence, ToolError, ToolOutcome
+from tools.evidence import Box, Evidence, ToolError, ToolOutcome
 from tools.photos import TRUSTED_WEIGHT
 from tools.workbench import Workbench
 
@@ -217,15 +217,38 @@ class Machine:
         )
         message = retrying(tool.invoke, {**call, "type": "tool_call"})
         outcome: ToolOutcome = message.artifact
-        adopted = tuple(self._adopt(item, call, state) for item in outcome.evidence)
+        box = box_of_text(call, outcome, state["steps"])
+        adopted = tuple(self._adopt(item, call, state, box) for item in outcome.evidence)
         return str(message.content), outcome.model_copy(update={"evidence": adopted})
 
-    def _adopt(self, item: Evidence, call: ToolCall, state: State) -> Evidence:
-        """Sign evidence with its call, and give metadata its weight where the user trusts it."""
-        update: dict[str, Any] = {"call_id": call["id"] or ""}
+    def _adopt(self, item: Evidence, call: ToolCall, state: State, box: Box | None) -> Evidence:
+        """Sign evidence with its call and place, and weigh metadata if the user trusts it."""
+        update: dict[str, Any] = {"call_id": call["id"] or "", "box": item.box or box}
         if item.kind == "metadata" and state.get("trust_metadata"):
             update["weight"] = TRUSTED_WEIGHT
         return item.model_copy(update=update)
+
+
+def box_of_text(call: ToolCall, outcome: ToolOutcome, steps: Sequence[Step]) -> Box | None:
+    """Return where in the photo the text that a call asked about was read, if it was read there.
+
+    Of several lines it is the one that the tool names first as a clue, else the first asked for.
+    """
+    clues = outcome.data.get("clues")
+    clues = clues if isinstance(clues, list) else []
+    named = [clue.get("text") for clue in clues if isinstance(clue, dict)]
+    asked = [*named, call["args"].get("name"), *(call["args"].get("texts") or ())]
+    boxes = {
+        line["text"]: line["box"]
+        for step in steps
+        if step.tool == "read_text" and isinstance(lines := step.data.get("lines"), list)
+        for line in lines
+        if isinstance(line, dict)
+    }
+    for text in asked:
+        if text in boxes:
+            return Box.model_validate(boxes[text])
+    return None
 
 
 def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:

@@ -1,0 +1,106 @@
+"""`graticule demo`: the main job on a fresh machine, with a truth to compare the answer with."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from cli.paths import ExistingPath
+
+
+@click.command()
+@click.option("--photos", type=ExistingPath(), help="Your own geotagged photos instead.")
+@click.option("--work", type=click.Path(path_type=Path), help="Folder for galleries and reports.")
+def demo(photos: Path | None, work: Path | None) -> None:
+    """Build a small gallery, locate photos whose truth is known, say how far off the answers are.
+
+    Without --photos the scenes are drawn by Graticule itself; with it, the position of one of
+    your photos is hidden and found again.
+    """
+    from agent.settings import load_settings
+
+    work = (work or load_settings().home / "demo").absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    console = Console(highlight=False)
+    if photos is None:
+        _rendered(work, console)
+    else:
+        _own(photos, work, console)
+
+
+def _rendered(work: Path, console: Console) -> None:
+    """Locate a known corner, a corner that is only readable, and open land."""
+    from evaluation.demo import prepare_world
+
+    with console.status("Drawing a small world ..."):
+        world = prepare_world(work / "world")
+    console.print(
+        f"A world drawn by Graticule: {len(world.gallery)} photos with positions, "
+        f"{len(world.queries)} without, in {world.folder}"
+    )
+    known, *_, unseen, open_land = world.queries
+    stories = {
+        "1. A corner that the gallery has seen from elsewhere": known,
+        "2. A corner that it has never seen, with readable signs": unseen,
+        "3. Open land: the honest answer is that it cannot tell": open_land,
+    }
+    shots = [
+        (title, world.path(shot), (shot.latitude, shot.longitude))
+        for title, shot in stories.items()
+    ]
+    _tell(world.gallery_folder, work, shots, console)
+
+
+def _own(photos: Path, work: Path, console: Console) -> None:
+    """Hide the position of one of the user's photos and find it again."""
+    from evaluation.demo import split_user_photos
+
+    work = work / "own"
+    with console.status("Reading positions ..."):
+        split = split_user_photos(photos, work)
+    console.print(
+        f"Hid the position of {split.original.name}; the nearest of {split.photos} other photos "
+        f"was taken {split.nearest_km:.2f} km away. {len(split.unusable)} files cannot be used.",
+        markup=False,
+    )
+    truth = (split.truth.latitude, split.truth.longitude)
+    shots = [("The photo without its position", split.query_path, truth)]
+    _tell(split.gallery_folder, work, shots, console)
+
+
+def _tell(
+    folder: Path,
+    work: Path,
+    shots: list[tuple[str, Path, tuple[float, float]]],
+    console: Console,
+) -> None:
+    """Build the gallery, locate each photo, compare with the truth, name the reports."""
+    from agent.geolocator import Geolocator
+    from cli.progress import build_with_progress, prepare_gazetteer
+    from cli.run import locate_with_output
+
+    gallery = work / "gallery"
+    build_with_progress(folder, gallery)
+    prepare_gazetteer()
+    with Geolocator([gallery]) as geolocator:
+        with console.status("Loading models ..."):
+            geolocator.warm()
+        for number, (title, photo, truth) in enumerate(shots, start=1):
+            console.rule(title)
+            report = work / f"report-{number}.html"
+            answer = locate_with_output(
+                geolocator, photo, trace=work / f"trace-{number}.jsonl", report=report
+            )
+            console.print(f"[bold]{_compared(answer.latitude, answer.longitude, truth)}[/]")
+    console.print("Open a report in a browser to see the maps, the matched pair and every step.")
+
+
+def _compared(latitude: float | None, longitude: float | None, truth: tuple[float, float]) -> str:
+    """Say how far the answer is from the truth."""
+    from cli.run import kilometres
+    from geo.sphere import distance_km
+
+    if latitude is None or longitude is None:
+        return f"Truth: {truth[0]:.4f}, {truth[1]:.4f}. No coordinate was given."
+    away = float(distance_km(latitude, longitude, *truth))
+    return f"Truth: {truth[0]:.4f}, {truth[1]:.4f}. Error: {kilometres(away)} ({away:.3f} km)."
