@@ -6,7 +6,6 @@ disputed or dependent territory gets). Geometries are in (longitude, latitude), 
 points are `[N, 2]` of (latitude, longitude). `geo.areas` combines regions, `geo.outlines` draws.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -229,12 +228,3 @@ def _densified(
     share = (step / np.repeat(steps, steps))[:, None]
     begin = np.repeat(start, steps, axis=0)
     return begin + share * (np.repeat(stop, steps, axis=0) - begin), np.repeat(ring, steps)
-
-
-def indices_of(codes: Sequence[str]) -> list[int]:
-    """Return positions of country codes in the atlas; InputError names the first unknown one."""
-    atlas = load_atlas()
-    for code in codes:
-        if code.upper() not in atlas.index:
-            raise InputError(f"no polygon for country {code!r}: give an ISO 3166-1 alpha-2 code")
-    return [atlas.index[code.upper()] for code in codes]
