@@ -12,7 +12,7 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     Raises:
         ConfigError: a network geocoder is chosen without a URL.
     """
-    from geo.geocoders import open_geocoder
+    from geo.geocoders import network_geocoder
     from tools.clues import make_look_up_clue
     from tools.commit import make_commit_location
     from tools.compare import make_compare_photos
@@ -24,9 +24,7 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     from tools.retrieve import make_search_similar_photos
     from tools.zoom import make_zoom
 
-    geocoder = open_geocoder(
-        bench.gazetteer, settings.geocoder, settings.geocoder_url, settings.geocoder_contact
-    )
+    geocoder = network_geocoder(settings.geocoder, settings.geocoder_url, settings.geocoder_contact)
     makers = [
         make_read_metadata, make_read_text, make_look_up_clue, make_cluster_candidates,
         make_compare_photos, make_zoom, make_use_hint,

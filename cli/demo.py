@@ -97,10 +97,10 @@ def _tell(
 
 def _compared(latitude: float | None, longitude: float | None, truth: tuple[float, float]) -> str:
     """Say how far the answer is from the truth."""
-    from cli.run import kilometres
+    from agent.report_format import distance
     from geo.sphere import distance_km
 
     if latitude is None or longitude is None:
         return f"Truth: {truth[0]:.4f}, {truth[1]:.4f}. No coordinate was given."
     away = float(distance_km(latitude, longitude, *truth))
-    return f"Truth: {truth[0]:.4f}, {truth[1]:.4f}. Error: {kilometres(away)} ({away:.3f} km)."
+    return f"Truth: {truth[0]:.4f}, {truth[1]:.4f}. Error: {distance(away)} ({away:.3f} km)."

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from geo.coordinate import Coordinate
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -11,7 +10,9 @@ from rich.table import Table
 from agent.answer import Answer
 from agent.geolocator import Geolocator, answer_of
 from agent.report import write_report
+from agent.report_format import digits_for, distance, percent
 from agent.trace import Event
+from geo.coordinate import Coordinate
 
 STATUS_STYLES = {"located": "green", "region": "yellow", "undetermined": "red"}
 
@@ -72,17 +73,18 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
     if answer.radii and answer.latitude is not None and answer.longitude is not None:
         names = (answer.place, answer.admin1, answer.country_name)
         rows.append(("Where", ", ".join(part for part in names if part) or "at sea"))
-        rows.append(("Coordinate", Coordinate(answer.latitude, answer.longitude).decimal()))
         radii = answer.radii
+        digits = digits_for(radii.km_50)
+        rows.append(("Coordinate", f"{answer.latitude:.{digits}f}, {answer.longitude:.{digits}f}"))
         rows.append(
             (
                 "Radius",
-                f"50 % within {kilometres(radii.km_50)}, 80 % within {kilometres(radii.km_80)}, "
-                f"95 % within {kilometres(radii.km_95)}",
+                f"50 % within {distance(radii.km_50)}, 80 % within {distance(radii.km_80)}, "
+                f"95 % within {distance(radii.km_95)}",
             )
         )
         shares = list(answer.countries.items())[:4]
-        rows.append(("Belief", ", ".join(f"{code} {share:.0%}" for code, share in shares)))
+        rows.append(("Belief", ", ".join(f"{code} {percent(share)}" for code, share in shares)))
     rows.append(("Why", answer.explanation))
     if answer.claimed_latitude is not None and answer.claimed_longitude is not None:
         claimed = Coordinate(answer.claimed_latitude, answer.claimed_longitude).decimal()
@@ -94,13 +96,6 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
         rows.append(("Report", str(report)))
     rows.append(("Caution", answer.caution))
     return rows
-
-
-def kilometres(distance_km: float) -> str:
-    """Return a distance with the digits that its size deserves."""
-    if distance_km < 1:
-        return f"{distance_km * 1000:,.0f} m"
-    return f"{distance_km:,.1f} km" if distance_km < 20 else f"{distance_km:,.0f} km"
 
 
 def _line(event: Event) -> str:
@@ -116,7 +111,7 @@ def _line(event: Event) -> str:
             f"{mark[str(data['outcome'])]} [bold]{tool}[/] [dim]{seconds:.1f} s[/] {escape(short)}"
         )
     if event.kind == "belief":
-        radius = kilometres(float(str(data["km_80"])))
+        radius = distance(float(str(data["km_80"])))
         return f"  [dim]belief: {escape(str(data['status']))}, 80 % within {radius}[/]"
     if event.kind == "budget":
         return f"[yellow]Budget spent ({escape(str(data['exhausted']))}): committing now.[/]"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from geo.errors import ConfigError, UnavailableError
-from geo.gazetteer import Gazetteer, Place
+from geo.gazetteer import Place
 from geo.names import fold
 
 if TYPE_CHECKING:
@@ -215,19 +215,18 @@ def _count(text: object) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def open_geocoder(
-    gazetteer: Gazetteer,
+def network_geocoder(
     service: Literal["offline", "nominatim", "photon"] = "offline",
     url: str = "",
     contact: str = "",
-) -> Geocoder:
-    """Return the geocoder that settings ask for: the gazetteer, unless a URL is configured.
+) -> NetworkGeocoder | None:
+    """Return the geocoder that settings ask for; None where the gazetteer is to answer.
 
     Raises:
         ConfigError: a network geocoder is chosen without a URL.
     """
     if service == "offline":
-        return gazetteer
+        return None
     if not url:
         raise ConfigError(
             f"geocoder {service!r} needs a server: set GRATICULE_GEOCODER_URL, or choose 'offline'"

@@ -27,11 +27,13 @@ from tools.overlays import is_overlay
 from tools.workbench import Workbench
 
 EXACT_WEIGHT = 0.6
-"""How often a place name read in a photo, in the right country, is where the photo was taken.
-
-Signs also point to other towns and shops are named after them."""
-FUZZY_WEIGHT = 0.3
+"""How often the name of a large town, read in a photo in its country, is where that photo was
+taken. Signs also point to other towns and shops are named after them."""
+FUZZY_WEIGHT = 0.1
 """The same for a misspelling, a code or a machine romanisation."""
+HALF_WEIGHT_POPULATION = 5_000
+"""Population at which a name weighs half of that: few photos are taken in hamlets, and so many
+bear the names of things and families that a chance agreement is the likelier explanation."""
 EXACT_SCORE = 0.95
 """`Place.score` from which a name counts as spelled so."""
 
@@ -161,7 +163,9 @@ def _checked(countries: list[str] | None) -> list[str]:
 def _evidence(name: str, codes: list[str], places: list[Place], source: str) -> Evidence:
     """Return the places as alternatives; they weigh only inside countries that were given."""
     exact = places[0].score >= EXACT_SCORE
-    weight = (EXACT_WEIGHT if exact else FUZZY_WEIGHT) if codes else 0.0
+    largest = max(place.population for place in places)
+    known = largest / (largest + HALF_WEIGHT_POPULATION)
+    weight = (EXACT_WEIGHT if exact else FUZZY_WEIGHT) * known if codes else 0.0
     where = f" in {', '.join(codes)}" if codes else ", with no country clue"
     candidates = sorted(zip(share_out(places), places, strict=True), key=lambda pair: -pair[0])
     return Evidence(

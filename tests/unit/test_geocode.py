@@ -1,13 +1,22 @@
+import dataclasses
 from collections.abc import Iterator
+from unittest.mock import create_autospec
 
 import pytest
 from langchain_core.tools import BaseTool
 from pydantic import ValidationError
 
 from geo.gazetteer import Gazetteer
+from geo.geocoders import Geocoder
 from tests.unit.gazetteer_samples import SETTLEMENTS
 from tools.evidence import ToolError, ToolOutcome
-from tools.geocode import make_find_place, make_reverse_geocode, place_radius_km
+from tools.geocode import (
+    EXACT_WEIGHT,
+    FUZZY_WEIGHT,
+    make_find_place,
+    make_reverse_geocode,
+    place_radius_km,
+)
 from tools.photos import PhotoStore
 from tools.workbench import Workbench
 
@@ -27,7 +36,7 @@ def call(tool: BaseTool, **arguments: object) -> tuple[str, ToolOutcome]:
 def test_a_name_inside_a_clued_country_is_evidence(bench: Workbench) -> None:
     text, outcome = call(make_find_place(bench), name="Praha", countries=["CZ", "SK"])
     (evidence,) = outcome.evidence
-    assert evidence.weight == 0.6
+    assert 0.59 < evidence.weight <= EXACT_WEIGHT
     assert [c.label for c in evidence.candidates] == ["Prague, CZ"]
     assert evidence.candidates[0].score == pytest.approx(1)
     assert evidence.id in text
@@ -43,7 +52,15 @@ def test_a_name_without_a_country_clue_is_shown_and_weighs_nothing(bench: Workbe
 
 def test_a_misspelling_weighs_less(bench: Workbench) -> None:
     _, outcome = call(make_find_place(bench), name="Reykjavk", countries=["IS"])
-    assert outcome.evidence[0].weight == 0.3
+    assert 0 < outcome.evidence[0].weight <= FUZZY_WEIGHT
+
+
+def test_a_hamlet_of_that_name_weighs_little(bench: Workbench) -> None:
+    (found,) = bench.gazetteer.find("Praha", limit=1)
+    asked = create_autospec(Geocoder, source="stub")
+    asked.find.return_value = [dataclasses.replace(found, population=300)]
+    _, outcome = call(make_find_place(bench, asked), name="Praha", countries=["CZ"])
+    assert 0 < outcome.evidence[0].weight < 0.05
 
 
 def test_a_name_outside_the_clued_countries_is_rejected(bench: Workbench) -> None:

@@ -13,7 +13,7 @@ from geopy.adapters import URLLibAdapter
 
 from geo.errors import ConfigError, UnavailableError
 from geo.gazetteer import Gazetteer
-from geo.geocoders import Geocoder, NetworkGeocoder, Service, open_geocoder
+from geo.geocoders import Geocoder, NetworkGeocoder, Service, network_geocoder
 from tests.unit.gazetteer_samples import SETTLEMENTS
 
 NOMINATIM = [
@@ -207,10 +207,10 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 def test_only_a_configured_url_leaves_the_machine(tmp_path: Path) -> None:
     with Gazetteer.open(tmp_path / "g.sqlite", settlements=SETTLEMENTS) as gazetteer:
-        assert open_geocoder(gazetteer) is gazetteer
+        assert network_geocoder() is None
         assert isinstance(gazetteer, Geocoder)
         with pytest.raises(ConfigError, match="GRATICULE_GEOCODER_URL"):
-            open_geocoder(gazetteer, "nominatim")
-        asked = open_geocoder(gazetteer, "photon", "https://photon.example.org")
+            network_geocoder("nominatim")
+        asked = network_geocoder("photon", "https://photon.example.org")
         assert isinstance(asked, NetworkGeocoder)
         assert isinstance(asked, Geocoder)
