@@ -41,7 +41,7 @@ PRICES = (
     (r"HK\$", "HK"), (r"NT\$", "TW"), (r"S\$|\bSGD\b", "SG"), (r"US\$|\bUSD\b", "US EC SV KH"),
     (r"\bCHF\b|\bFr\.", "CH LI"), (r"円", "JP"), (r"元", "CN TW"), (r"[¥￥]", "JP CN"),
     (r"\bRM\b", "MY"), (r"\bRp\b", "ID"), (r"\bKSh\b|\bKES\b", "KE"), (r"\bTSh\b", "TZ"),
-    (r"\bGH[₵¢]", "GH"), (r"\bAED\b|\bDhs\b", "AE MA"), 
+    (r"\bGH[₵¢]", "GH"), (r"\bAED\b|\bDhs\b", "AE MA"),
     (r"\bF?CFA\b", "SN CI CM ML BF BJ TG NE GA CG TD"),
     (r"S/\.?", "PE"), (r"₡", "CR"), (r"₲", "PY"), (r"\bQ\b", "GT"), (r"\bR\b", "ZA"),
     (r"\bden\b|\bденари?\b", "MK"), (r"\bRSD\b|\bдин\b|\bdin\b", "RS"), (r"\bkn\b", "HR"),

@@ -32,6 +32,8 @@ accents, so it is far from impossible."""
 WRONG_SHARE = 0.03
 """A line is a name, a slang word or misread this often whatever it seems to be."""
 MIN_LETTERS = 3
+SHORTEST_COMPOUND, LONGEST_WORD, LONG_PART = 6, 14, 4
+"""Letters of the shortest word taken apart, of its longest part, and of one part at least."""
 MAIN_SHARE = 0.7
 """A line of a sign in two languages is in the main one this often."""
 SECOND_SHARE = 0.4
@@ -162,11 +164,35 @@ def words_of(line: str) -> list[str]:
 
 def _words_score(line: str) -> Floats:
     score = np.zeros(len(languages()))
-    known = [_words()[word] for word in words_of(line) if word in _words()][:MOST_WORDS]
+    known = [spoken for word in words_of(line) if (spoken := _speakers(word))][:MOST_WORDS]
     for spoken in known:
         absent = np.array([code not in spoken for code in languages()])
         score -= absent * np.log(WORD_FACTOR)
     return score
+
+
+@functools.lru_cache(maxsize=4096)
+def _speakers(word: str) -> frozenset[str]:
+    """Return the languages of an everyday word, or of a compound of several of them."""
+    if found := _words().get(word):
+        return found
+    if len(word) < SHORTEST_COMPOUND:
+        return frozenset()
+    return frozenset(code for code in load_table("words") if _is_compound(word, code))
+
+
+def _is_compound(word: str, language: str) -> bool:
+    """Return whether a word is made of everyday words of a language, one of them long.
+
+    German, Dutch and Nordic signs write compounds, and readers lose spaces between words.
+    """
+    reached = {0: 0}
+    for end in range(1, len(word) + 1):
+        for start in range(max(0, end - LONGEST_WORD), end):
+            part = word[start:end]
+            if start in reached and language in _words().get(part, ()):
+                reached[end] = max(reached.get(end, 0), reached[start], len(part))
+    return reached.get(len(word), 0) >= LONG_PART
 
 
 def _marks_score(line: str) -> Floats:

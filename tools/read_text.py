@@ -7,9 +7,9 @@ scripts rapidocr cannot read. Knows nothing of places: what a string means is `t
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
@@ -59,13 +59,16 @@ class Recognizer(Protocol):
     def __call__(self, pixels: Pixels) -> list[tuple[str, float, NDArray[np.float32]]]:
         """Return the lines found, in any order."""
 
+    def detect(self, pixels: Pixels) -> list[NDArray[np.float32]]:
+        """Return the corner points `[4, 2]` of every line there seems to be, read or not."""
+
 
 class RapidRecognizer:
     """rapidocr with its bundled models, loaded on first use; never downloads anything."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._threads = threads
-        self._engine: object | None = None
+        self._engine: Callable[..., Any] | None = None
 
     def __call__(self, pixels: Pixels) -> list[tuple[str, float, NDArray[np.float32]]]:
         """Return every line of `[H, W, 3]` BGR pixels, however unsure.
@@ -74,14 +77,20 @@ class RapidRecognizer:
             UnavailableError: rapidocr or one of its models is missing.
         """
         engine = self._engine = self._engine or _load_engine(self._threads)
-        result = engine(pixels)  # type: ignore[operator]  # rapidocr ships no usable types
-        if result.txts is None or result.boxes is None:
+        result = engine(pixels, use_cls=True, use_rec=True)
+        if getattr(result, "txts", None) is None or result.boxes is None:
             return []
         found = zip(result.txts, result.scores, result.boxes, strict=True)
         return [(str(text), float(score), np.asarray(box)) for text, score, box in found]
 
+    def detect(self, pixels: Pixels) -> list[NDArray[np.float32]]:
+        """Return where there is text, read or not: corner points `[4, 2]` of each line."""
+        engine = self._engine = self._engine or _load_engine(self._threads)
+        boxes = getattr(engine(pixels, use_cls=False, use_rec=False), "boxes", None)
+        return [] if boxes is None else [np.asarray(box, dtype=np.float32) for box in boxes]
 
-def _load_engine(threads: int) -> object:
+
+def _load_engine(threads: int) -> Callable[..., Any]:
     try:
         import rapidocr
     except ImportError as error:
@@ -105,7 +114,8 @@ def _load_engine(threads: int) -> object:
                 f"rapidocr's model {pattern} is not in {models}; reinstall rapidocr>=3.8"
             )
         parameters[f"{part}.model_path"] = str(present[0])
-    return rapidocr.RapidOCR(params=parameters)
+    engine: Callable[..., Any] = rapidocr.RapidOCR(params=parameters)
+    return engine
 
 
 class TextReader:
@@ -139,9 +149,13 @@ class TextReader:
         Raises:
             UnavailableError: the recogniser cannot be loaded.
         """
+        pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
         with self._lock:
             found = self._passes(image)
-        pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]
+            if self._scripts.packs and not any(_legible(text, score) for text, score, _ in found):
+                # What the recogniser has no letters for, it leaves out without a word.
+                unread = [("", 0.0, box) for box in self._recognizer.detect(pixels)]
+                found = merge_lines(found, unread)
         found = self._scripts.replace(pixels, found)
         lines = [_line(text, score, box, image.size) for text, score, box in found]
         kept = [line for line in lines if line and not _is_noise(line)]
@@ -228,11 +242,12 @@ def _is_noise(line: TextLine) -> bool:
 
 def is_legible(lines: Sequence[TextLine]) -> bool:
     """Return whether a photo counts as read: a line of four letters or more, surer than not."""
-    return any(
-        line.confidence > MIN_CONFIDENCE
-        and sum(character.isalpha() for character in line.text) >= LEGIBLE_LETTERS
-        for line in lines
-    )
+    return any(_legible(line.text, line.confidence) for line in lines if not line.overlay)
+
+
+def _legible(text: str, confidence: float) -> bool:
+    letters = sum(character.isalpha() for character in text)
+    return confidence > MIN_CONFIDENCE and letters >= LEGIBLE_LETTERS
 
 
 def tesseract_languages() -> tuple[str, ...]:

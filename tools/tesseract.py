@@ -32,6 +32,11 @@ SCRIPT_OF_PACK = {
 
 SUSPECT_CONFIDENCE = 0.75
 """rapidocr reads letters it does not know as other letters, less surely than this."""
+FOREIGN_CONFIDENCE = 0.95
+"""The same on a photo where some letters are surely of another script."""
+SPARSE_LETTERS = 0.4
+"""Letters and digits per line height of length; less means that some were left out."""
+KNOWN_SCRIPTS = frozenset({"Latin", "Han", "Hiragana", "Katakana"})
 MAX_CROPS = 6
 MAX_PACKS = 8
 CROP_HEIGHT_PX = 48
@@ -103,7 +108,8 @@ class ScriptReader:
                 words.setdefault(row, []).append((left, text, score))
         found: dict[int, tuple[str, float]] = {}
         for row, parts in words.items():
-            text = " ".join(part[1] for part in sorted(parts))
+            rightward = SCRIPT_OF_PACK[pack] not in ("Arabic", "Hebrew")
+            text = " ".join(part[1] for part in sorted(parts, reverse=not rightward))
             score = float(np.mean([part[2] for part in parts]))
             counts = script_counts(text)
             own = counts.get(SCRIPT_OF_PACK[pack], 0)
@@ -152,29 +158,34 @@ def parse_tsv(table: str) -> list[tuple[int, float, str, float]]:
 
 
 def _suspects(lines: Sequence[RawLine]) -> list[int]:
-    """Return the indices of lines that may be of a script the first reader does not know."""
+    """Return the indices of lines that may be of a script the first reader does not know.
+
+    It reads unknown letters as others with less confidence, or leaves most of them out.
+    """
     chosen = []
-    for index, (text, score, _) in enumerate(lines):
-        known = {"Latin", "Han", "Hiragana", "Katakana"}
-        if score < SUSPECT_CONFIDENCE or set(script_counts(text)) - known:
+    foreign = any(set(script_counts(text)) - KNOWN_SCRIPTS for text, _, _ in lines)
+    for index, (text, score, box) in enumerate(lines):
+        width, height = _extent(box)
+        expected = width / height
+        sparse = expected > 3 and sum(c.isalnum() for c in text) < SPARSE_LETTERS * expected
+        unsure = score < (FOREIGN_CONFIDENCE if foreign else SUSPECT_CONFIDENCE)
+        if expected > 1.2 and (sparse or unsure or set(script_counts(text)) - KNOWN_SCRIPTS):
             chosen.append(index)
-    largest = sorted(chosen, key=lambda i: -_area(lines[i][2]))[:MAX_CROPS]
+    largest = sorted(chosen, key=lambda i: -float(np.prod(_extent(lines[i][2]))))[:MAX_CROPS]
     return sorted(largest)
 
 
-def _area(box: NDArray[np.float32]) -> float:
-    size = box.max(axis=0) - box.min(axis=0)
-    return float(size[0] * size[1])
+def _extent(box: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the length of a line's box along and across its text, pixels."""
+    sides = np.linalg.norm(box - np.roll(box, -1, axis=0), axis=1)
+    return max(float(sides[0]), float(sides[2]), 1.0), max(float(sides[1]), float(sides[3]), 1.0)
 
 
 def _crop(pixels: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Cut a line out, straightened, as `[CROP_HEIGHT_PX, W]` grey, dark letters on light."""
     import cv2
 
-    width = max(float(np.linalg.norm(box[1] - box[0])), float(np.linalg.norm(box[2] - box[3])), 1.0)
-    height = max(
-        float(np.linalg.norm(box[3] - box[0])), float(np.linalg.norm(box[2] - box[1])), 1.0
-    )
+    width, height = _extent(box)
     target_width = int(np.clip(width * CROP_HEIGHT_PX / height, 8, 2000))
     corners = np.array(
         [[0, 0], [target_width, 0], [target_width, CROP_HEIGHT_PX], [0, CROP_HEIGHT_PX]],
