@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from index_builder.gallery import Gallery, GalleryPhoto
     from tools.workbench import Workbench
 
-SHORTLIST = 30
+SHORTLIST = 60
 MATCH_WEIGHT = 0.95
 DEFAULT_RADIUS_KM = 0.2
 MIN_RADIUS_KM = 0.1
