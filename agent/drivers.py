@@ -90,7 +90,13 @@ def _name_places(state: State) -> Iterator[tuple[str, Arguments]]:
 
 def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
     candidates: list[Arguments] = [
-        {"latitude": c.latitude, "longitude": c.longitude, "score": c.score, "label": c.label[:80]}
+        {
+            "latitude": c.latitude,
+            "longitude": c.longitude,
+            "score": c.score,
+            "label": c.label[:80],
+            "source": (c.reference or item.id)[:80],
+        }
         for item in state["evidence"]
         if item.weight > 0
         for c in item.candidates

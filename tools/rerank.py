@@ -14,11 +14,8 @@ from tools.clustering import (
     robust_clusters,
 )
 from tools.evidence import (
-    Candidate,
-    Evidence,
     Latitude,
     Longitude,
-    Rejection,
     Share,
     ToolOutcome,
     ToolReply,
@@ -77,7 +74,10 @@ def cluster_candidates(
     eps_km: float = EPS_KM,
     rule: Literal["robust", "dualgeo"] = "robust",
 ) -> ToolReply:
-    """Return the clusters of candidates as weightless evidence; see `ClusterArguments`."""
+    """Return the clusters of candidates as information; see `ClusterArguments`.
+
+    No evidence: what it says was counted already, and a lone candidate is not thereby wrong.
+    """
     points = [(one.latitude, one.longitude) for one in candidates]
     if rule == "dualgeo":
         return _dualgeo_reply(candidates, dualgeo_rule(points, eps_km), eps_km)
@@ -89,10 +89,9 @@ def cluster_candidates(
 def _robust_reply(candidates: list[ListedCandidate], found: Clustering, eps_km: float) -> ToolReply:
     counted = len(candidates) - len(found.duplicates)
     left_out = [
-        Rejection(value=_name(candidates, i), reason=f"no other candidate within {eps_km:g} km")
-        for i in found.alone
+        f"{_name(candidates, i)}: no other candidate within {eps_km:g} km" for i in found.alone
     ] + [
-        Rejection(value=_name(candidates, i), reason=f"repeats {_name(candidates, first)}")
+        f"{_name(candidates, i)}: repeats {_name(candidates, first)}"
         for i, first in found.duplicates.items()
     ]
     lines = [
@@ -100,7 +99,7 @@ def _robust_reply(candidates: list[ListedCandidate], found: Clustering, eps_km: 
         f"{_name(candidates, c.medoid)}, half within {c.radius_km:.3g} km"
         for c in found.clusters
     ] or [f"no two of {counted} within {eps_km:g} km; the best is {_name(candidates, found.best)}"]
-    lines += [f"left out: {one.value}: {one.reason}" for one in left_out]
+    lines += [f"left out: {one}" for one in left_out]
     data: dict[str, JsonValue] = {
         "rule": "robust",
         "eps_km": eps_km,
@@ -111,43 +110,9 @@ def _robust_reply(candidates: list[ListedCandidate], found: Clustering, eps_km: 
         ],
         "alone": list(found.alone),
         "duplicates": {str(i): first for i, first in found.duplicates.items()},
+        "left_out": list(left_out),
     }
-    evidence = _evidence(candidates, found, counted) if found.clusters else ()
-    return "\n".join(lines), ToolOutcome(evidence=evidence, rejected=tuple(left_out), data=data)
-
-
-def _evidence(
-    candidates: list[ListedCandidate], found: Clustering, counted: int
-) -> tuple[Evidence, ...]:
-    """Return the clusters as one piece of evidence without weight: what it says is counted."""
-    first = found.clusters[0]
-    centres = tuple(
-        Candidate(
-            latitude=candidates[cluster.medoid].latitude,
-            longitude=candidates[cluster.medoid].longitude,
-            radius_km=cluster.radius_km,
-            score=len(cluster.members) / counted,
-            rank=rank,
-            source="cluster_candidates",
-            kind="cell",
-            label=candidates[cluster.medoid].label,
-        )
-        for rank, cluster in enumerate(found.clusters, start=1)
-    )
-    summary = (
-        f"{len(first.members)} of {counted} candidates agree around "
-        f"{_name(candidates, first.medoid)}."
-    )
-    return (
-        Evidence(
-            tool="cluster_candidates",
-            kind="region",
-            summary=summary,
-            candidates=centres,
-            weight=0.0,
-            group="cluster",
-        ),
-    )
+    return "\n".join(lines), ToolOutcome(data=data)
 
 
 def _dualgeo_reply(
@@ -157,10 +122,10 @@ def _dualgeo_reply(
     basis = "the largest cluster" if ranking.agreed else "all, as no two are close,"
     order = "; ".join(_name(candidates, i) for i in ranking.order[:5])
     text = f"DualGeo's centre of {basis} is {latitude:.4f}, {longitude:.4f}. Nearest first: {order}"
-    left_out = tuple(
-        Rejection(value=_name(candidates, i), reason=f"beyond the first {TOP} candidates")
+    left_out = [
+        f"{_name(candidates, i)}: beyond the first {TOP} candidates"
         for i in range(TOP, len(candidates))
-    )
+    ]
     data: dict[str, JsonValue] = {
         "rule": "dualgeo",
         "eps_km": eps_km,
@@ -168,8 +133,9 @@ def _dualgeo_reply(
         "order": list(ranking.order),
         "labels": list(ranking.labels),
         "agreed": ranking.agreed,
+        "left_out": list(left_out),
     }
-    return text, ToolOutcome(rejected=left_out, data=data)
+    return text, ToolOutcome(data=data)
 
 
 def _name(candidates: list[ListedCandidate], index: int) -> str:
