@@ -34,6 +34,10 @@ LOSS_SCALES_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
 """The field's thresholds; the reported point maximises the mean of exp(-distance / scale)."""
 CENTRES = 96
 """How many of the heaviest points are tried as the reported point."""
+EXACT_POINTS = 2_000
+"""How many of the heaviest points count one by one when they are tried; the light rest of a
+diffuse belief counts by squares of `BIN_DEG`."""
+BIN_DEG = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class Belief:
         """Latitude and longitude of the point with the highest expected score."""
         order = np.argsort(-self.mass, kind="stable")
         tried = self.points[order[:CENTRES]]
-        held = order[: max(CENTRES, int(np.searchsorted(np.cumsum(self.mass[order]), 0.995)) + 1)]
-        points, mass = self.points[held], self.mass[held]
+        near, rest = order[:EXACT_POINTS], order[EXACT_POINTS:]
+        tail, tail_mass = _binned(self.points[rest], self.mass[rest])
+        points = np.concatenate([self.points[near], tail])
+        mass = np.concatenate([self.mass[near], tail_mass])
         distance = sphere.haversine_km(
             tried[:, None, 0], tried[:, None, 1], points[None, :, 0], points[None, :, 1]
         )
@@ -113,6 +119,14 @@ def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
             mass = mass * (right + 1 - later.weight)
         parts.append((points, mass, extent, codes))
     return _normalised(parts)
+
+
+def _binned(points: Floats, mass: Floats) -> tuple[Floats, Floats]:
+    """Return the centres `[B, 2]` of the squares that hold the points, and their mass `[B]`."""
+    rows, columns = np.floor(points / BIN_DEG).T
+    squares, where = np.unique(np.stack([rows, columns], axis=1), axis=0, return_inverse=True)
+    centres = np.clip((squares + 0.5) * BIN_DEG, (-90, -180), (90, 180))
+    return centres, np.bincount(where.ravel(), weights=mass, minlength=len(centres))
 
 
 def _normalised(parts: list[tuple[Floats, Floats, Floats, NDArray[np.str_]]]) -> Belief:
