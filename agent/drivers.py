@@ -19,6 +19,7 @@ NAMES_ASKED = 4
 """How many place names of one photo the pipeline looks up."""
 NAME_CONFIDENCE = 0.8
 NAME_LETTERS = 4
+NAME_WORDS = 4
 CLUE_MASS = 0.8
 """The pipeline looks for named places in the countries that hold this much of the clues' mass."""
 CLUE_COUNTRIES = 3
@@ -82,10 +83,19 @@ def _name_places(state: State) -> Iterator[tuple[str, Arguments]]:
         return
     asked = 0
     for text, confidence in _lines(state["steps"]):
-        letters = sum(character.isalpha() for character in text)
-        if confidence >= NAME_CONFIDENCE and letters >= NAME_LETTERS and asked < NAMES_ASKED:
+        if confidence >= NAME_CONFIDENCE and _could_be_a_name(text) and asked < NAMES_ASKED:
             asked += 1
             yield "find_place", {"name": text[:80], "countries": countries}
+
+
+def _could_be_a_name(text: str) -> bool:
+    """Addresses, numbers and whole sentences are no place names."""
+    return (
+        sum(character.isalpha() for character in text) >= NAME_LETTERS
+        and not any(character.isdigit() or character in "@/" for character in text)
+        and "www." not in text.lower()
+        and len(text.split()) <= NAME_WORDS
+    )
 
 
 def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
