@@ -21,7 +21,8 @@ from geo.gazetteer import Gazetteer
 from tools.clues import CountryClues, clue_evidence, country_clues
 from tools.clues_prior import countries, country_facts
 from tools.overlays import is_overlay
-from tools.read_text import RapidRecognizer, TextReader
+from tools.read_text import TextReader
+from tools.recognizer import RapidRecognizer
 
 SETTLEMENT_POPULATION = 15_000
 CONFIDENT = 0.8

@@ -1,15 +1,14 @@
 """The `read_text` tool: every string on a photo, with its box and how sure the reader is.
 
-Knows how to drive rapidocr (detection, orientation, recognition of Latin, Chinese and Japanese
-with the models bundled in its wheel) and, through `tools.tesseract`, Debian's tesseract for the
-scripts rapidocr cannot read. Knows nothing of places: what a string means is `tools.clues`.
+Knows how to get the most out of a recogniser (`tools.recognizer`, and `tools.tesseract` for the
+scripts it cannot read): scales, merging, noise. Knows nothing of places: what a string means is
+`tools.clues`.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from geo.errors import UnavailableError
 from tools import tesseract
 from tools.evidence import Box, Record, Share, ToolError, ToolOutcome, ToolReply
 from tools.overlays import is_overlay
+from tools.recognizer import RapidRecognizer, Recognizer
 
 if TYPE_CHECKING:
     from tools.workbench import Workbench
@@ -37,9 +36,6 @@ ENLARGED_SIDE_PX = 1280
 """Small photos are read a second time at this size; thin letters need the pixels."""
 MAX_LINES = 200
 MAX_LINE_LENGTH = 300
-THREADS = 2
-
-Pixels = NDArray[np.uint8]
 
 
 class TextLine(Record):
@@ -51,71 +47,6 @@ class TextLine(Record):
     box: Box
     overlay: bool = False
     """Burnt into the frame (watermark, date stamp), not part of the scene."""
-
-
-class Recognizer(Protocol):
-    """What reads lines from pixels `[H, W, 3]` BGR: text, confidence, corner points `[4, 2]`."""
-
-    def __call__(self, pixels: Pixels) -> list[tuple[str, float, NDArray[np.float32]]]:
-        """Return the lines found, in any order."""
-
-    def detect(self, pixels: Pixels) -> list[NDArray[np.float32]]:
-        """Return the corner points `[4, 2]` of every line there seems to be, read or not."""
-
-
-class RapidRecognizer:
-    """rapidocr with its bundled models, loaded on first use; never downloads anything."""
-
-    def __init__(self, threads: int = THREADS) -> None:
-        self._threads = threads
-        self._engine: Callable[..., Any] | None = None
-
-    def __call__(self, pixels: Pixels) -> list[tuple[str, float, NDArray[np.float32]]]:
-        """Return every line of `[H, W, 3]` BGR pixels, however unsure.
-
-        Raises:
-            UnavailableError: rapidocr or one of its models is missing.
-        """
-        engine = self._engine = self._engine or _load_engine(self._threads)
-        result = engine(pixels, use_cls=True, use_rec=True)
-        if getattr(result, "txts", None) is None or result.boxes is None:
-            return []
-        found = zip(result.txts, result.scores, result.boxes, strict=True)
-        return [(str(text), float(score), np.asarray(box)) for text, score, box in found]
-
-    def detect(self, pixels: Pixels) -> list[NDArray[np.float32]]:
-        """Return where there is text, read or not: corner points `[4, 2]` of each line."""
-        engine = self._engine = self._engine or _load_engine(self._threads)
-        boxes = getattr(engine(pixels, use_cls=False, use_rec=False), "boxes", None)
-        return [] if boxes is None else [np.asarray(box, dtype=np.float32) for box in boxes]
-
-
-def _load_engine(threads: int) -> Callable[..., Any]:
-    try:
-        import rapidocr
-    except ImportError as error:
-        raise UnavailableError(
-            f"text cannot be read: rapidocr does not load ({error}); pip install rapidocr"
-        ) from error
-    models = Path(rapidocr.__file__).parent / "models"
-    # Naming the files keeps rapidocr from asking its model hub for anything.
-    names = {"Det": "*_det_*.onnx", "Cls": "*_cls_*.onnx", "Rec": "*_rec_*.onnx"}
-    parameters: dict[str, object] = {
-        "Global.log_level": "critical",
-        "Global.text_score": 0.0,
-        "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-        "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-        "Det.box_thresh": 0.4,
-    }
-    for part, pattern in names.items():
-        present = sorted(models.glob(pattern))
-        if not present:
-            raise UnavailableError(
-                f"rapidocr's model {pattern} is not in {models}; reinstall rapidocr>=3.8"
-            )
-        parameters[f"{part}.model_path"] = str(present[0])
-    engine: Callable[..., Any] = rapidocr.RapidOCR(params=parameters)
-    return engine
 
 
 class TextReader:
@@ -279,8 +210,11 @@ class ReadTextArguments(BaseModel):
     min_confidence: float = Field(
         default=MIN_CONFIDENCE, ge=MIN_CONFIDENCE, le=1, description="Leave out less sure lines"
     )
-    box: tuple[int, int, int, int] | None = Field(
-        default=None, description="Read only this part: left, top, right, bottom in pixels"
+    box: list[int] | None = Field(
+        default=None,
+        min_length=4,
+        max_length=4,
+        description="Read only this part: left, top, right, bottom in pixels",
     )
 
 
@@ -290,7 +224,7 @@ def make_read_text(bench: "Workbench") -> BaseTool:
     def read_text(
         photo_id: str,
         min_confidence: float = MIN_CONFIDENCE,
-        box: tuple[int, int, int, int] | None = None,
+        box: list[int] | None = None,
     ) -> ToolReply:
         image = bench.photos.image(bench.photos.get(photo_id).id)
         lines = _read_part(bench.reader, image, box)
@@ -310,9 +244,7 @@ def make_read_text(bench: "Workbench") -> BaseTool:
     )
 
 
-def _read_part(
-    reader: TextReader, image: Image.Image, box: tuple[int, int, int, int] | None
-) -> list[TextLine]:
+def _read_part(reader: TextReader, image: Image.Image, box: list[int] | None) -> list[TextLine]:
     if box is None:
         return reader.read(image)
     left, top, right, bottom = box
@@ -332,7 +264,7 @@ def _read_part(
                 )
             }
         )
-        for line in reader.read(image.crop(box))
+        for line in reader.read(image.crop((left, top, right, bottom)))
     ]
 
 
