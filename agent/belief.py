@@ -126,7 +126,8 @@ def _binned(points: Floats, mass: Floats) -> tuple[Floats, Floats]:
     rows, columns = np.floor(points / BIN_DEG).T
     squares, where = np.unique(np.stack([rows, columns], axis=1), axis=0, return_inverse=True)
     centres = np.clip((squares + 0.5) * BIN_DEG, (-90, -180), (90, 180))
-    return centres, np.bincount(where.ravel(), weights=mass, minlength=len(centres))
+    binned = np.bincount(where.ravel(), weights=mass, minlength=len(centres))
+    return centres, binned.astype(np.float64)
 
 
 def _normalised(parts: list[tuple[Floats, Floats, Floats, NDArray[np.str_]]]) -> Belief:

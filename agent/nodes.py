@@ -4,6 +4,7 @@ Nodes write nothing but state; what happens is announced on LangGraph's custom s
 `{"kind", "data"}`, which the caller turns into the trace.
 """
 
+import importlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -34,6 +35,14 @@ from tools.workbench import Workbench
 PRIOR_POPULATION = 5_000
 """Settlements at least this large support the prior."""
 ATTEMPTS = 3
+SHARED_LIBRARIES = (
+    "cv2",
+    "shapely",
+    "shapely.geometry",
+    "pyproj",
+    "scipy.spatial",
+    "sklearn.cluster",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Machine:
         began = time.monotonic()
         photo_id = state.get("photo_id") or self._photo_from(state.get("messages", []))
         photo = self.bench.photos.get(photo_id)
+        load_libraries()
         prompt = prompts.load("observe")
         text = prompt.render(
             photo_id=photo.id,
@@ -249,6 +259,16 @@ def box_of_text(call: ToolCall, outcome: ToolOutcome, steps: Sequence[Step]) -> 
         if text in boxes:
             return Box.model_validate(boxes[text])
     return None
+
+
+def load_libraries() -> None:
+    """Import what tools share, in this one thread.
+
+    Left to the tools, two threads would import them at once, and packages that import
+    themselves in circles (shapely does) then fail.
+    """
+    for name in SHARED_LIBRARIES:
+        importlib.import_module(name)
 
 
 def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
