@@ -17,8 +17,9 @@ from evaluation.bench import Measurement
 from geo.sphere import distance_km
 from index_builder import build_gallery, open_gallery
 from index_builder.gallery import Gallery
+from tools.matched import agreeing
 from tools.matching import verify_pair
-from tools.retrieve import agreeing, search_gallery
+from tools.retrieve import search_gallery
 
 QUERY_CATEGORIES = ("photo", "street")
 LOOK_ALIKES = "lookalike-landmark"

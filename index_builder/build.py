@@ -4,45 +4,32 @@ A first build fits the codebook on a sample of the photos; later builds keep it,
 and new vectors compare. What is done is known from the store and the files themselves.
 """
 
-import io
 import json
-import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from PIL import Image
-
 from encoders import load_encoder
 from encoders.embedded import PCA_MIN_PHOTOS, SPACE, EmbeddedEncoder, fit_codebook
-from encoders.local_features import LocalFeatures, extract_features, pack_features, unpack_features
+from encoders.local_features import LocalFeatures
 from encoders.photo_file import printable
-from encoders.pixels import open_photo
 from geo.errors import InputError
+from index_builder.describe import MIN_FEATURES, chunks, describe
 from index_builder.files import FolderLock, write_atomically
 from index_builder.gallery import (
-    EncoderIdentity,
     Gallery,
     GalleryPhoto,
-    Manifest,
     attach,
     load_codebook_encoder,
-    read_manifest,
 )
+from index_builder.manifest import EncoderIdentity, Manifest, read_manifest
 from index_builder.sources import PhotoRecord, RejectedPhoto, read_records
 
-logger = logging.getLogger(__name__)
-
 FIT_PHOTOS = PCA_MIN_PHOTOS + 200
-MIN_FEATURES = 20
-"""A photo with fewer can never be verified."""
-COPY_SIDE_PX = 800
 _BATCH = 16
-_THREADS = 2
 _PARTS = ("manifest.json", "codebook.npz", "rejects.jsonl", "points", "features", "photos")
 
 
@@ -240,7 +227,7 @@ def _fit(
         return load_codebook_encoder(target)
     sample = sorted(records, key=lambda record: record.id)[:FIT_PHOTOS]
     clock = _Clock("describing", len(sample), progress)
-    described = _describe(target, sample, clock)
+    described = describe(target, sample, clock.step)
     usable = [features for _, features in described if isinstance(features, LocalFeatures)]
     if not usable:
         raise _nothing_usable(
@@ -251,59 +238,9 @@ def _fit(
     return load_encoder("embedded", codebook=book)
 
 
-def _describe(
-    target: Path, records: Sequence[PhotoRecord], clock: _Clock
-) -> list[tuple[PhotoRecord, LocalFeatures | RejectedPhoto]]:
-    """Return each record with its local features, or with why it has none."""
-    found: list[tuple[PhotoRecord, LocalFeatures | RejectedPhoto]] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for chunk in _chunks(records):
-            for record, result in zip(
-                chunk, pool.map(lambda r: _features(target, r), chunk), strict=True
-            ):
-                found.append((record, result))
-                clock.step()
-    return found
-
-
-def _chunks(records: Sequence[PhotoRecord]) -> Iterator[Sequence[PhotoRecord]]:
-    for start in range(0, len(records), _BATCH):
-        yield records[start : start + _BATCH]
-
-
-def _features(target: Path, record: PhotoRecord) -> LocalFeatures | RejectedPhoto:
-    """Return the local features of a photo, kept from before or computed now."""
-    kept = target / "features" / record.id[:2] / f"{record.id}.npz"
-    copy = target / "photos" / record.id[:2] / f"{record.id}.jpg"
-    try:
-        if kept.exists() and copy.exists():
-            return unpack_features(kept.read_bytes())
-        image = open_photo(record.path).image
-    except InputError as error:
-        return RejectedPhoto(record.name, str(error))
-    features = extract_features(image)
-    if len(features) < MIN_FEATURES:
-        return RejectedPhoto(
-            record.name,
-            f"shows {len(features)} local features, at least {MIN_FEATURES} are needed to "
-            "recognise it; leave it out",
-        )
-    write_atomically(copy, _small_copy(image))
-    write_atomically(kept, pack_features(features))
-    return unpack_features(pack_features(features))
-
-
-def _small_copy(image: Image.Image) -> bytes:
-    small = image.copy()
-    small.thumbnail((COPY_SIDE_PX, COPY_SIDE_PX), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
 def _missing(gallery: Gallery, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
     present: set[str] = set()
-    for chunk in _chunks(records):
+    for chunk in chunks(records, _BATCH):
         present.update(str(p["id"]) for p in gallery.store.get([r.id for r in chunk]))
     return [record for record in records if record.id not in present]
 
@@ -316,9 +253,9 @@ def _add(
 ) -> int:
     """Encode and write the records, some at a time; return how many got in."""
     clock, added = _Clock("adding", len(records), progress), 0
-    for chunk in _chunks(records):
+    for chunk in chunks(records, _BATCH):
         batch = []
-        for record, features in _describe(gallery.path, chunk, clock):
+        for record, features in describe(gallery.path, chunk, clock.step):
             if isinstance(features, RejectedPhoto):
                 rejected.append(features)
             else:

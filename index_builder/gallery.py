@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from encoders import load_encoder
 from encoders.base import EncoderCard
@@ -26,6 +26,7 @@ from encoders.local_features import LocalFeatures, unpack_features
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.files import FolderLock, write_atomically
+from index_builder.manifest import BUILD, Manifest, read_manifest, shown_path
 from index_builder.points import (
     LOCATION,
     Circle,
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from encoders.embedded import EmbeddedEncoder
-
-FORMAT_VERSION = 1
-BUILD = "graticule gallery build PHOTO_FOLDER"
 
 
 class GalleryPhoto(BaseModel):
@@ -74,43 +72,6 @@ class Hit(BaseModel):
 
     photo: GalleryPhoto
     score: float
-
-
-class EncoderIdentity(BaseModel):
-    """The encoder a gallery was built with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    fingerprint: str
-    spaces: dict[str, int]
-    licence: str = ""
-
-    @classmethod
-    def of(cls, card: EncoderCard) -> "EncoderIdentity":
-        """Return the identity a card states."""
-        return cls(
-            name=card.name,
-            fingerprint=card.fingerprint,
-            spaces=dict(card.spaces),
-            licence=card.licence,
-        )
-
-
-class Manifest(BaseModel):
-    """What `manifest.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["graticule-gallery"] = "graticule-gallery"
-    version: int = FORMAT_VERSION
-    encoder: EncoderIdentity
-    photos: int = 0
-    rejected: int = 0
-    """Files the last build could not use; `rejects.jsonl` says why."""
-    created: datetime
-    updated: datetime
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 @dataclass
@@ -280,7 +241,7 @@ def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gal
         raise
     if not len(gallery):
         gallery.close()
-        raise InputError(f"gallery {_shown(folder)} is empty; add photos with: {BUILD}")
+        raise InputError(f"gallery {shown_path(folder)} is empty; add photos with: {BUILD}")
     return gallery
 
 
@@ -291,34 +252,6 @@ def attach(
     ((space, dimensions),) = manifest.encoder.spaces.items()
     store = EdgeStore(folder / "points", space, dimensions)
     return Gallery(folder, manifest, encoder, store, lock)
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check `manifest.json`.
-
-    Raises:
-        InputError: no such folder, no gallery in it, or one of another format.
-    """
-    shown = _shown(folder)
-    if not folder.exists():
-        raise InputError(f"no gallery at {shown}; check the path or make one with: {BUILD}")
-    try:
-        stated = json.loads((folder / "manifest.json").read_bytes())
-        if not isinstance(stated, dict) or stated.get("format") != "graticule-gallery":
-            raise InputError(f"{shown} is not a gallery; make one with: {BUILD}")
-        if stated.get("version") != FORMAT_VERSION:
-            raise InputError(
-                f"gallery {shown} has format {stated.get('version')!r}, this version reads "
-                f"{FORMAT_VERSION}; build it again: {BUILD}"
-            )
-        return Manifest.model_validate_json(json.dumps(stated))
-    except (FileNotFoundError, NotADirectoryError):
-        state = "an unfinished gallery" if (folder / "features").is_dir() else "not a gallery"
-        raise InputError(f"{shown} is {state}; make one with: {BUILD}") from None
-    except OSError as error:
-        raise InputError(f"cannot read gallery {shown} ({error.strerror}); check access") from None
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
-        raise InputError(f"manifest of gallery {shown} is damaged; build it again") from None
 
 
 def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
@@ -333,7 +266,7 @@ def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
         data = (folder / "codebook.npz").read_bytes()
     except OSError as error:
         raise InputError(
-            f"gallery {_shown(folder)} lacks its codebook ({error.strerror}); "
+            f"gallery {shown_path(folder)} lacks its codebook ({error.strerror}); "
             f"build it again: {BUILD}"
         ) from None
     return load_encoder("embedded", codebook=Codebook.unpack(data))
@@ -343,10 +276,7 @@ def _check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
     built = manifest.encoder
     if (built.name, built.fingerprint) != (card.name, card.fingerprint):
         raise InputError(
-            f"gallery {_shown(folder)} was built by encoder {built.name}:{built.fingerprint[:10]}, "
-            f"this is {card.name}:{card.fingerprint[:10]}; build it again: {BUILD}"
+            f"gallery {shown_path(folder)} was built by encoder "
+            f"{built.name}:{built.fingerprint[:10]}, this is {card.name}:{card.fingerprint[:10]}; "
+            f"build it again: {BUILD}"
         )
-
-
-def _shown(folder: Path) -> str:
-    return repr(printable(str(folder)))

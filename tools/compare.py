@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from encoders.local_features import LocalFeatures, extract_features
 from geo.errors import InputError
 from tools.evidence import Evidence, Picture, ToolError, ToolOutcome, ToolReply
+from tools.matched import Compared, match_evidence
 from tools.matching import PairMatch, verify_pair
 from tools.pair_picture import draw_pair
-from tools.retrieve import Compared, match_evidence
 
 if TYPE_CHECKING:
     from index_builder.gallery import Gallery, GalleryPhoto

@@ -14,15 +14,10 @@ from index_builder.points import Circle
 from tests.unit.gallery_samples import facade, view, write_photos
 from tools.compare import make_compare_photos
 from tools.evidence import ToolError, ToolOutcome
+from tools.matched import Compared, agreeing, match_weight
 from tools.matching import PairMatch
 from tools.photos import PhotoStore
-from tools.retrieve import (
-    Compared,
-    agreeing,
-    make_search_similar_photos,
-    match_weight,
-    search_gallery,
-)
+from tools.retrieve import make_search_similar_photos, search_gallery
 from tools.workbench import Workbench
 
 

@@ -1,0 +1,85 @@
+"""What a gallery says about itself: the checked contents of `manifest.json`."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from encoders.base import EncoderCard
+from encoders.photo_file import printable
+from geo.errors import InputError
+
+FORMAT_VERSION = 1
+BUILD = "graticule gallery build PHOTO_FOLDER"
+
+
+class EncoderIdentity(BaseModel):
+    """The encoder a gallery was built with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    spaces: dict[str, int]
+    licence: str = ""
+
+    @classmethod
+    def of(cls, card: EncoderCard) -> "EncoderIdentity":
+        """Return the identity a card states."""
+        return cls(
+            name=card.name,
+            fingerprint=card.fingerprint,
+            spaces=dict(card.spaces),
+            licence=card.licence,
+        )
+
+
+class Manifest(BaseModel):
+    """What `manifest.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["graticule-gallery"] = "graticule-gallery"
+    version: int = FORMAT_VERSION
+    encoder: EncoderIdentity
+    photos: int = 0
+    rejected: int = 0
+    """Files the last build could not use; `rejects.jsonl` says why."""
+    created: datetime
+    updated: datetime
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check `manifest.json`.
+
+    Raises:
+        InputError: no such folder, no gallery in it, or one of another format.
+    """
+    shown = shown_path(folder)
+    if not folder.exists():
+        raise InputError(f"no gallery at {shown}; check the path or make one with: {BUILD}")
+    try:
+        stated = json.loads((folder / "manifest.json").read_bytes())
+        if not isinstance(stated, dict) or stated.get("format") != "graticule-gallery":
+            raise InputError(f"{shown} is not a gallery; make one with: {BUILD}")
+        if stated.get("version") != FORMAT_VERSION:
+            raise InputError(
+                f"gallery {shown} has format {stated.get('version')!r}, this version reads "
+                f"{FORMAT_VERSION}; build it again: {BUILD}"
+            )
+        return Manifest.model_validate_json(json.dumps(stated))
+    except (FileNotFoundError, NotADirectoryError):
+        state = "an unfinished gallery" if (folder / "features").is_dir() else "not a gallery"
+        raise InputError(f"{shown} is {state}; make one with: {BUILD}") from None
+    except OSError as error:
+        raise InputError(f"cannot read gallery {shown} ({error.strerror}); check access") from None
+    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
+        raise InputError(f"manifest of gallery {shown} is damaged; build it again") from None
+
+
+def shown_path(folder: Path) -> str:
+    """Return a path as messages show it: quoted, printable."""
+    return repr(printable(str(folder)))
