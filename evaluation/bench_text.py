@@ -18,7 +18,7 @@ from agent.belief import believe, summarise
 from evaluation.bench import Measurement
 from geo import sphere
 from geo.gazetteer import Gazetteer
-from tools.clues import CountryClues, clue_evidence, country_clues
+from tools.clues import CountryClues, clue_evidence, country_clues, warm
 from tools.clues_prior import countries, country_facts
 from tools.overlays import is_overlay
 from tools.read_text import TextReader
@@ -60,7 +60,7 @@ def read_photos(data: Path, categories: Sequence[str]) -> Iterator[Reading]:
     """Read the photos of some categories with both readers, one photo at a time."""
     recognizer, reader = RapidRecognizer(), TextReader()
     reader.warm()
-    country_clues(["warm up"])
+    warm()
     with (data / "photos" / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["category"] in categories]
     for row in rows:

@@ -95,6 +95,11 @@ def country_clues(
     return CountryClues(shares=shares, clues=tuple(clues), languages=tuple(likely_languages(told)))
 
 
+def warm() -> None:
+    """Load the language models, seconds on a slow machine, so that the first look-up is quick."""
+    country_clues(["warm up the language models"])
+
+
 def _distinct(lines: Sequence[str], confidences: Sequence[float] | None) -> list[tuple[str, float]]:
     if confidences is not None and len(confidences) != len(lines):
         raise ValueError(f"{len(confidences)} confidences for {len(lines)} lines; give one each")

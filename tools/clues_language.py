@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 LETTER_POWER = 0.7
 """Neighbouring n-grams repeat each other: lingua's likelihood counts with this power."""
-WORD_FACTOR = 6.0
+WORD_FACTOR = 10.0
 """How much rarer an everyday word is in a language whose table does not list it."""
 MOST_WORDS = 5
 """Words beyond these say little that is new."""
-MARK_FACTOR = 5.0
+MARK_FACTOR = 3.0
 """How much rarer a special letter is in a language that does not write it; readers confuse
 accents, so it is far from impossible."""
 WRONG_SHARE = 0.03
@@ -174,7 +174,7 @@ def _words_score(line: str) -> Floats:
 @functools.lru_cache(maxsize=4096)
 def _speakers(word: str) -> frozenset[str]:
     """Return the languages of an everyday word, or of a compound of several of them."""
-    if found := _words().get(word):
+    if found := _words().get(word) or _words().get(fold(word)):
         return found
     if len(word) < SHORTEST_COMPOUND:
         return frozenset()

@@ -127,7 +127,8 @@ def merge_lines(
 def _quality(line: tesseract.RawLine) -> tuple[float, int, str]:
     text, score, _ = line
     letters = sum(character.isalpha() for character in text)
-    return (score * min(letters, 24) ** 0.5, letters, text)
+    # A reading that kept the spaces between words beats one that lost them.
+    return (score * (min(letters, 24) + text.strip().count(" ")) ** 0.5, letters, text)
 
 
 def _bounds(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
@@ -137,12 +138,15 @@ def _bounds(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
 
 
 def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return the shared area over the smaller of the two areas."""
+    """Return the shared area of two boxes, slanted as they are, over the smaller area."""
     a, b = _bounds(one), _bounds(other)
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return max(0.0, width) * max(0.0, height) / max(smaller, 1e-6)
+    if min(a[2], b[2]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[1], b[1]):
+        return 0.0
+    import cv2
+
+    shared, _ = cv2.intersectConvexConvex(one.astype(np.float32), other.astype(np.float32))
+    smaller = min(cv2.contourArea(box.astype(np.float32)) for box in (one, other))
+    return float(shared) / max(float(smaller), 1e-6)
 
 
 def _line(
