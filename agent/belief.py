@@ -12,6 +12,10 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
   of freedom, whose median distance is the candidate's `radius_km`: half of the truths lie
   within it, 80 % within twice, 95 % within 4.4 times.
 
+  Where the evidence presupposed countries (`given_countries`), `f` is relative to the prior
+  inside them, and belief outside them stays as it is: a town sought in a country that a sign
+  pointed to says nothing more for that country.
+
 The product over candidate groups is expanded term by term (this group right and all earlier
 ones wrong, and so on) and every term is integrated over quantile points of its kernels, so
 two groups that agree reinforce each other and two that differ compete.
@@ -101,22 +105,23 @@ def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
     items = [unique[key] for key in sorted(unique)]
     prior = Prior(settlements)
     shares = [CountryGroup(group, prior) for group in _groups(items, with_candidates=False)]
-    kernels = [CandidateGroup(group) for group in _groups(items, with_candidates=True)]
+    kernels = [CandidateGroup(group, prior) for group in _groups(items, with_candidates=True)]
 
     factor = np.ones(len(prior.mass))
     for group in shares:
         factor = factor * group.ratio(prior.countries)
-    wrong = float(np.prod([1 - group.weight for group in kernels]))
-    parts = [(prior.points, prior.mass * factor * wrong, prior.extent_km, prior.countries)]
+    for kernel in kernels:
+        factor = factor * kernel.wrong(prior.countries)
+    parts = [(prior.points, prior.mass * factor, prior.extent_km, prior.countries)]
     for index, kernel in enumerate(kernels):
         points, mass, extent = kernel.samples()
         codes = np.asarray(regions.country_at(points), dtype=np.str_)
-        mass = mass * float(np.prod([1 - earlier.weight for earlier in kernels[:index]]))
         for share in shares:
             mass = mass * share.ratio(codes)
+        for earlier in kernels[:index]:
+            mass = mass * earlier.wrong(codes)
         for later in kernels[index + 1 :]:
-            right = later.weight * later.density(points) / prior.density(points)
-            mass = mass * (right + 1 - later.weight)
+            mass = mass * (later.density(points) / prior.density(points) + later.wrong(codes))
         parts.append((points, mass, extent, codes))
     return _normalised(parts)
 

@@ -95,8 +95,11 @@ class CountryGroup:
 class CandidateGroup:
     """Dependent evidence that speaks of coordinates: one mixture of kernels."""
 
-    def __init__(self, items: Sequence[Evidence]) -> None:
-        self.weight = min(0.999, max(item.weight for item in items))
+    def __init__(self, items: Sequence[Evidence], prior: Prior) -> None:
+        self._given = frozenset(code for item in items for code in item.given_countries)
+        inside = sum(prior.by_country.get(code, 0.0) for code in self._given)
+        self._weight = min(0.999, max(item.weight for item in items))
+        self._scale = self._weight * (inside if self._given else 1.0)
         shares = _mixture(items)
         self.points: Floats = np.array([(c.latitude, c.longitude) for c, _ in shares])
         self.radius_km: Floats = np.array([c.radius_km for c, _ in shares])
@@ -112,16 +115,21 @@ class CandidateGroup:
             self.points[:, None, 0], self.points[:, None, 1], bearing.ravel(), distance
         ).reshape(-1, 2)
         count = RINGS * SPOKES
-        mass = np.repeat(self.weight * self.share / count, count)
+        mass = np.repeat(self._scale * self.share / count, count)
         return points, mass, np.repeat(self.radius_km * 0.1, count)
 
     def density(self, points: Floats) -> Floats:
-        """Return the mixture's density at `[N, 2]` points, per km2."""
+        """Return weight times the mixture's density at `[N, 2]` points, per km2."""
         away = sphere.haversine_km(
             points[:, None, 0], points[:, None, 1], self.points[:, 0], self.points[:, 1]
         )
         kernel = (1 + (away / self.radius_km) ** 2) ** -2 / (np.pi * self.radius_km**2)
-        return np.asarray(kernel @ self.share, dtype=np.float64)
+        return np.asarray(self._scale * (kernel @ self.share), dtype=np.float64)
+
+    def wrong(self, countries: NDArray[np.str_]) -> Floats:
+        """Return the factor on belief at points in these countries if the group is wrong, `[N]`."""
+        affected = np.isin(countries, list(self._given)) if self._given else True
+        return np.where(affected, 1 - self._weight, np.ones(len(countries)))
 
 
 def _mixture(items: Sequence[Evidence]) -> list[tuple[Candidate, float]]:

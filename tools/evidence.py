@@ -88,6 +88,8 @@ class Evidence(Record):
     """Probability by ISO 3166-1 alpha-2 code given this evidence alone; sums to at most 1."""
     weight: Share
     """How often evidence of this kind is right; 0 shows it to people without any effect."""
+    given_countries: tuple[str, ...] = ()
+    """Countries that were presupposed: it says where inside them, not whether it is them."""
     group: str
     """Evidence of one group is dependent (same retrieval, same text) and not multiplied."""
     box: Box | None = None

@@ -189,6 +189,7 @@ def _evidence(name: str, codes: list[str], places: list[Place], source: str) -> 
             for rank, (share, place) in enumerate(candidates, start=1)
         ),
         weight=weight,
+        given_countries=tuple(codes),
         group=f"place:{fold(name)}",
     )
 

@@ -109,6 +109,18 @@ def test_country_evidence_decides_between_two_candidates(settlements: Settlement
     assert sphere.distance_km(*belief.centre, 45.764, 4.836) < 5
 
 
+def test_a_place_sought_inside_a_country_says_nothing_more_for_that_country(
+    settlements: Settlements,
+) -> None:
+    place = match(photo(46.9, 7.4, 2), weight=0.1, group="place")
+    inside = place.model_copy(update={"given_countries": ("CH",)})
+    alone = believe([text(CH=0.6, DE=0.3)], settlements).country_shares
+    both = believe([text(CH=0.6, DE=0.3), inside], settlements)
+    assert both.country_shares["CH"] == pytest.approx(alone["CH"], abs=0.01)
+    away = sphere.haversine_km(both.points[:, 0], both.points[:, 1], 46.9, 7.4)
+    assert float(both.mass[away < 2].sum()) == pytest.approx(0.5 * 0.1 * alone["CH"], rel=0.2)
+
+
 def test_candidates_across_the_antimeridian_are_one_place(settlements: Settlements) -> None:
     east, west = photo(-16.8, 179.95, 5), photo(-16.8, -179.95, 5)
     summary = summarise(believe([match(east, west)], settlements))
