@@ -70,7 +70,9 @@ class PairMatch:
         if self.same_photo:
             return ""
         if self.inliers < self.needed:
-            return f"{self.inliers} inliers, {self.needed} needed"
+            still = f"; {self.unmoved} matches did not move between the frames"
+            dropped = still if self.unmoved >= OVERLAY_UNMOVED else ""
+            return f"{self.inliers} inliers, {self.needed} needed{dropped}"
         if self.spread < MIN_SPREAD:
             return (
                 f"all inliers lie on {self.spread:.1%} of the frame, {MIN_SPREAD:.0%} needed: a "

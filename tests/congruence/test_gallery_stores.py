@@ -1,6 +1,7 @@
 """Both stores give the hits that numpy gives, whatever the filter."""
 
 import hashlib
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from geo.errors import InputError
+from geo.errors import InputError, UnavailableError
 from geo.sphere import haversine_km
 from index_builder.points import (
     LOCATION,
@@ -19,12 +20,12 @@ from index_builder.points import (
     EdgeStore,
     Payload,
     PointStore,
-    ServerStore,
     StoredPoint,
     Vector,
     check_vector,
     point_uuid,
 )
+from index_builder.server_points import ServerStore
 
 COUNT, DIMENSIONS = 240, 12
 Opener = Callable[[], PointStore]
@@ -141,6 +142,15 @@ def test_edge_keeps_points_over_closing(tmp_path: Path) -> None:
     assert again.count() == 9
     assert again.search(POINTS[4].vector, 1)[0].payload == POINTS[4].payload
     again.close()
+
+
+def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(UnavailableError, match="does not answer") as refused:
+        ServerStore.at(f"http://127.0.0.1:{port}", "photos", "vlad", DIMENSIONS)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_vector_of_another_space_is_refused() -> None:

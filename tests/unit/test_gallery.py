@@ -161,6 +161,9 @@ def test_a_killed_build_goes_on_to_the_same_gallery(
     arguments = [str(photos), str(target), stage, str(done), str(int(how))]
     child = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True)
     assert child.returncode != 0
+    if stage == "describing":
+        with pytest.raises(InputError, match="unfinished"):
+            open_gallery(target)
     report = build_gallery(photos, target)
     assert report.photos == 6
     if stage == "adding" and done > 2:

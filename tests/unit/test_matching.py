@@ -1,6 +1,7 @@
 """Verification: the same scene is recognised, everything else is not."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -114,3 +115,51 @@ def test_estimators_give_the_same_answer_every_time(
     assert len({result.inliers for result in results}) == 1
     for result in results[1:]:
         np.testing.assert_array_equal(result.points_a, results[0].points_a)
+
+
+def _features_at(xy: npt.NDArray[np.float64], descriptors: npt.NDArray[np.uint8]) -> LocalFeatures:
+    count = len(xy)
+    return LocalFeatures(
+        xy=xy.astype(np.float32),
+        descriptors=descriptors,
+        scale=np.full(count, 4, np.float32),
+        angle=np.zeros(count, np.float32),
+        width=640,
+        height=480,
+        dhash=count,
+    )
+
+
+def _pair(seed: int, true: int, false: int) -> tuple[LocalFeatures, LocalFeatures]:
+    """Return features that match one to one: `true` of a scene in depth, `false` at random."""
+    draw = np.random.default_rng(seed)
+    raw = draw.random((true + false, 128))
+    raw *= 512 / np.linalg.norm(raw, axis=1, keepdims=True)
+    first = draw.uniform((20, 20), (620, 460), (true + false, 2))
+    depth = draw.uniform(3, 9, (true, 1))
+    second = draw.uniform((20, 20), (620, 460), (true + false, 2))
+    second[:true] = first[:true] + np.array([(200.0, 15.0)]) / depth
+    descriptors = np.rint(raw).astype(np.uint8)
+    return _features_at(first, descriptors), _features_at(second, descriptors)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_matches_without_a_common_geometry_are_no_evidence(seed: int) -> None:
+    match = verify_pair(*_pair(seed, true=0, false=60))
+    assert match.matches >= 55
+    assert match.inliers < 20
+    assert not match.verified
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_scene_in_depth_is_found_among_wrong_matches(seed: int) -> None:
+    first, second = _pair(seed, true=50, false=40)
+    match = verify_pair(first, second)
+    assert match.verified
+    assert match.model == "fundamental"
+    true = {tuple(point) for point in first.xy[:50].tolist()}
+    wrong = [point for point in match.points_a.tolist() if tuple(point) not in true]
+    assert match.inliers - len(wrong) >= 40
+    assert len(wrong) <= 8
