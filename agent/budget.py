@@ -1,12 +1,15 @@
 """Budgets: running out is an outcome that forces a commit, never an exception."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tools.evidence import Record
 
 
 class Budget(Record):
     """What one run may spend at most."""
+
+    # Not strict: from the environment every number comes as text.
+    model_config = ConfigDict(strict=False)
 
     steps: int = Field(default=12, ge=1, le=200)
     """Turns of the driver."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.toolbox import make_tools
 from agent.trace import Event, Trace
-from geo.errors import GeolocationError
+from encoders.photo_file import printable
+from geo.errors import GeolocationError, InputError
 from tools.photos import PhotoStore
 from tools.workbench import Workbench
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Photo = Path | str | bytes
+MAX_HINT_LENGTH = 500
+MAX_PATH_LENGTH = 4096
 
 
 class Geolocator:
@@ -79,7 +83,7 @@ class Geolocator:
             trace: file for the trace; by default one under the settings' `traces` folder.
 
         Raises:
-            InputError: the photo cannot be used.
+            InputError: the photo or the hint cannot be used.
             UnavailableError: something needed to answer at all is missing.
         """
         answer = None
@@ -100,8 +104,9 @@ class Geolocator:
         """Yield the events of a run as they happen; the last one is the answer.
 
         Raises:
-            InputError: the photo cannot be used.
+            InputError: the photo or the hint cannot be used.
         """
+        _check_hint(hint)
         held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
         start = InputState(photo_id=held.id, hint=hint, trust_metadata=trust_metadata)
         path = trace or self._trace_path(held.id)
@@ -111,7 +116,9 @@ class Geolocator:
             except GeolocationError as error:
                 yield chain.append("error", {"type": type(error).__name__, "message": str(error)})
                 raise
-            answer = answer.model_copy(update={"trace_path": str(path)})
+            answer = answer.model_copy(
+                update={"trace_path": printable(os.fsencode(path), MAX_PATH_LENGTH)}
+            )
             yield chain.append("answer", json.loads(answer.model_dump_json()))
 
     def _run(self, start: InputState, chain: Trace) -> Generator[Event, None, Answer]:
@@ -185,9 +192,13 @@ class Geolocator:
         from index_builder import open_gallery
 
         held = []
+        folders: set[Path] = set()
         try:
             for gallery in galleries:
                 if isinstance(gallery, Path | str):
+                    if (folder := Path(gallery).resolve()) in folders:
+                        continue  # named twice; its lock would refuse us
+                    folders.add(folder)
                     gallery = open_gallery(Path(gallery))
                     self._opened.append(gallery)
                 held.append(gallery)
@@ -199,6 +210,15 @@ class Geolocator:
     def _trace_path(self, photo_id: str) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return self.settings.traces / f"{stamp}-{photo_id[:12]}.jsonl"
+
+
+def _check_hint(hint: str) -> None:
+    if len(hint) > MAX_HINT_LENGTH:
+        raise InputError(
+            f"hint of {len(hint):,} characters, limit {MAX_HINT_LENGTH}; say it in fewer words"
+        )
+    if not hint.isascii() and "\ufffd" in hint.encode("utf-8", "replace").decode():
+        raise InputError(f"hint '{printable(hint, 80)}' is not valid UTF-8; type it again")
 
 
 def answer_of(event: Event) -> Answer:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent.budget import Budget
 from geo.errors import ConfigError
@@ -50,7 +50,13 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        raise ConfigError(
+            f"{error}; give JSON, or set one value, such as GRATICULE_BUDGET__STEPS=12"
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = "GRATICULE_" + "__".join(str(part).upper() for part in first["loc"])
-        raise ConfigError(f"{name}={first['input']!r}: {first['msg']}") from error
+        raise ConfigError(
+            f"{name}={first['input']!r}: {first['msg']}; correct it or unset it"
+        ) from None

@@ -108,8 +108,8 @@ class Evidence(Record):
 
     @property
     def id(self) -> str:
-        """Short identity of the content: same evidence, same id, whatever call produced it."""
-        content = self.model_dump(mode="json", exclude={"call_id"})
+        """Short identity of what is said, whatever call said it and however it is weighed."""
+        content = self.model_dump(mode="json", exclude={"call_id", "box", "weight"})
         return short_id(content, prefix="e")
 
 

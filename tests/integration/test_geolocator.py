@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def test_a_known_corner_is_located_within_its_radius(located: Answer, world: Wor
     assert located.status == "located"
     assert located.country == truth.country
     assert located.radii is not None
+    assert located.latitude is not None
+    assert located.longitude is not None
     away = sphere.distance_km(located.latitude, located.longitude, truth.latitude, truth.longitude)
     assert away < 0.3
     assert away < located.radii.km_95
@@ -84,6 +87,12 @@ def test_every_claim_can_be_followed_to_its_tool_call(located: Answer) -> None:
             assert f"[{item.id}, {item.call_id}]" in located.explanation
     assert {verdict.evidence_id for verdict in located.verdicts} <= {e.id for e in located.evidence}
     assert all(verdict.reason for verdict in located.verdicts)
+
+
+def test_the_ids_a_driver_is_told_are_the_ids_that_are_held(located: Answer) -> None:
+    told = set(re.findall(r"\be[0-9a-f]{10}\b", " ".join(step.text for step in located.steps)))
+    assert told
+    assert told <= {item.id for item in located.evidence}
 
 
 def test_text_evidence_says_where_it_was_read(located: Answer) -> None:

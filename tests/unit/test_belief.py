@@ -98,7 +98,8 @@ def test_agreeing_independent_groups_reinforce_and_differing_ones_compete(
 
 def test_dependent_evidence_is_averaged_not_multiplied(settlements: Settlements) -> None:
     once = believe([text(DE=0.6, FR=0.4)], settlements)
-    again = believe([text(DE=0.6, FR=0.4), text(weight=0.89, DE=0.6, FR=0.4)], settlements)
+    other = text(DE=0.6, FR=0.4).model_copy(update={"summary": "another sign"})
+    again = believe([text(DE=0.6, FR=0.4), other], settlements)
     assert again.country_shares["DE"] == pytest.approx(once.country_shares["DE"], abs=1e-6)
 
 

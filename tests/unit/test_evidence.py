@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from tools.evidence import Candidate, Evidence
+from tools.evidence import Box, Candidate, Evidence
 
 
 def candidate(**changes: object) -> Candidate:
@@ -62,4 +62,5 @@ def test_what_is_no_distribution_over_countries_is_refused(countries: dict[str, 
 def test_identity_is_content_and_not_the_call() -> None:
     first = evidence(call_id="c1")
     assert first.id == evidence(call_id="c2").id
+    assert first.id == evidence(weight=0.1, box=Box(left=0, top=0, right=1, bottom=1)).id
     assert first.id != evidence(summary="other").id

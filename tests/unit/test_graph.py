@@ -9,6 +9,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.memory import InMemorySaver
 from PIL import Image
+from pydantic import ValidationError
 
 from agent.answer import Answer
 from agent.budget import Budget
@@ -175,12 +176,28 @@ def test_an_outage_that_will_not_pass_is_not_retried(run: Run) -> None:
     assert len(attempts) == 1
 
 
+def test_a_damaged_gallery_is_missing_evidence(run: Run) -> None:
+    def damaged(value: int) -> ToolReply:
+        raise InputError("gallery 'g' cannot read 'x.npz'; build it again")
+
+    state = run(ScriptedDriver([[("look", {})], *[[]] * 5]), plain_tool("look", damaged))
+    assert state["steps"][0].outcome == "unavailable"
+
+
 def test_a_bug_in_a_tool_stops_the_run(run: Run) -> None:
     def broken(value: int) -> ToolReply:
         raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
         run(ScriptedDriver([[("look", {})]]), plain_tool("look", broken))
+
+
+def test_faulty_data_of_a_tool_is_a_bug_and_not_the_drivers_fault(run: Run) -> None:
+    def faulty(value: int) -> ToolReply:
+        return "", ToolOutcome(rejected=(Rejection(value=7, reason="x"),))  # type: ignore[arg-type]
+
+    with pytest.raises(ValidationError):
+        run(ScriptedDriver([[("look", {})]]), plain_tool("look", faulty))
 
 
 def test_repeated_calls_add_no_evidence(run: Run) -> None:

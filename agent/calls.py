@@ -1,0 +1,170 @@
+"""Running tool calls: in parallel, each mishap in its place, evidence signed with its call."""
+
+import importlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
+from typing import Any, Literal
+
+from langchain_core.messages import ToolCall
+from langchain_core.tools import BaseTool
+from langgraph.config import get_stream_writer
+from pydantic import JsonValue, ValidationError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from agent.answer import Step
+from agent.state import State
+from agent.trace import EventKind
+from geo.errors import GeolocationError, UnavailableError
+from tools.evidence import Box, Evidence, ToolError, ToolOutcome
+from tools.photos import TRUSTED_WEIGHT
+
+ATTEMPTS = 3
+SHARED_LIBRARIES = (
+    "cv2", "shapely", "shapely.geometry", "pyproj", "scipy.spatial", "sklearn.cluster",
+)  # fmt: skip
+
+
+def run_calls(
+    calls: Sequence[ToolCall], tools: Sequence[BaseTool], state: State
+) -> list[tuple[Step, ToolOutcome]]:
+    """Run the calls in threads; results come back in the order of the calls."""
+    first = len(state["steps"]) + 1
+    for call in calls:
+        announce("tool_call", {"id": call["id"], "tool": call["name"], "args": call["args"]})
+    done: dict[int, tuple[Step, ToolOutcome]] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
+        running = {
+            pool.submit(copy_context().run, _call, call, tools, first + index, state): index
+            for index, call in enumerate(calls)
+        }
+        for future in as_completed(running):
+            step, outcome = future.result()
+            done[running[future]] = (step, outcome)
+            announce("tool_result", step.model_dump(mode="json"))
+    return [done[index] for index in range(len(calls))]
+
+
+def _call(
+    call: ToolCall, tools: Sequence[BaseTool], number: int, state: State
+) -> tuple[Step, ToolOutcome]:
+    """Run one call. A refusal goes back to the driver, an outage is missing evidence."""
+    began = time.monotonic()
+    outcome = ToolOutcome()
+    status: Literal["ok", "refused", "unavailable"] = "ok"
+    try:
+        text, outcome = _invoke(call, tools, state)
+    except ToolError as error:
+        text, status = f"Refused: {error}", "refused"
+    except GeolocationError as error:
+        text, status = f"Unavailable, so this evidence is missing: {error}", "unavailable"
+    step = Step(
+        number=number,
+        call_id=call["id"] or "",
+        tool=call["name"],
+        arguments=call["args"],
+        text=text,
+        outcome=status,
+        seconds=round(time.monotonic() - began, 4),
+        evidence_ids=tuple(item.id for item in outcome.evidence),
+        pictures=outcome.pictures,
+        data=outcome.data,
+    )
+    return step, outcome
+
+
+def _invoke(call: ToolCall, tools: Sequence[BaseTool], state: State) -> tuple[str, ToolOutcome]:
+    tool = next((tool for tool in tools if tool.name == call["name"]), None)
+    if tool is None:
+        known = ", ".join(sorted(tool.name for tool in tools))
+        raise ToolError(f"there is no tool {call['name']!r}; choose from {known}")
+    try:
+        # Checked before the call, so that a tool's own faulty data is not blamed on the driver.
+        tool.get_input_schema().model_validate(call["args"])
+    except ValidationError as error:
+        raise ToolError(_validation_text(error)) from error
+    if call["name"] == "commit_location":
+        _refuse_unknown_evidence(call["args"].get("evidence_ids"), state["evidence"])
+    retrying = Retrying(
+        retry=retry_if_exception(_passes_by_itself),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
+    message = retrying(tool.invoke, {**call, "type": "tool_call"})
+    outcome: ToolOutcome = message.artifact
+    box = box_of_text(call, outcome, state["steps"])
+    adopted = tuple(_adopt(item, call, state, box) for item in outcome.evidence)
+    return str(message.content), outcome.model_copy(update={"evidence": adopted})
+
+
+def _adopt(item: Evidence, call: ToolCall, state: State, box: Box | None) -> Evidence:
+    """Sign evidence with its call and place, and weigh metadata if the user trusts it."""
+    update: dict[str, Any] = {"call_id": call["id"] or "", "box": item.box or box}
+    if item.kind == "metadata" and state.get("trust_metadata"):
+        update["weight"] = TRUSTED_WEIGHT
+    return item.model_copy(update=update)
+
+
+def box_of_text(call: ToolCall, outcome: ToolOutcome, steps: Sequence[Step]) -> Box | None:
+    """Return where in the photo the text that a call asked about was read, if it was read there.
+
+    Of several lines it is the one that the tool names first as a clue, else the first asked for.
+    """
+    clues = outcome.data.get("clues")
+    clues = clues if isinstance(clues, list) else []
+    named = [clue.get("text") for clue in clues if isinstance(clue, dict)]
+    asked = [*named, call["args"].get("name"), *(call["args"].get("texts") or ())]
+    boxes = {
+        line["text"]: line["box"]
+        for step in steps
+        if step.tool == "read_text" and isinstance(lines := step.data.get("lines"), list)
+        for line in lines
+        if isinstance(line, dict)
+    }
+    for text in asked:
+        if text in boxes:
+            return Box.model_validate(boxes[text])
+    return None
+
+
+def load_libraries() -> None:
+    """Import what tools share, in this one thread.
+
+    Left to the tools, two threads would import them at once, and packages that import
+    themselves in circles (shapely does) then fail.
+    """
+    for name in SHARED_LIBRARIES:
+        importlib.import_module(name)
+
+
+def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
+    """Put an event on the custom stream; nobody listening is fine."""
+    get_stream_writer()({"kind": kind, "data": data})
+
+
+def announce_findings(evidence: Sequence[Evidence], rejected: Sequence[dict[str, Any]]) -> None:
+    """Announce new evidence and rejections."""
+    for item in evidence:
+        announce("evidence", {"id": item.id, **item.model_dump(mode="json")})
+    for rejection in rejected:
+        announce("rejection", rejection)
+
+
+def _passes_by_itself(error: BaseException) -> bool:
+    return isinstance(error, UnavailableError) and error.retryable
+
+
+def _validation_text(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "arguments"
+    return f"{where}={first['input']!r:.80}: {first['msg']}; correct it and call again"
+
+
+def _refuse_unknown_evidence(named: object, evidence: Sequence[Evidence]) -> None:
+    known = {item.id for item in evidence}
+    unknown = [name for name in named if name not in known] if isinstance(named, list) else []
+    if unknown:
+        held = ", ".join(sorted(known)) or "none yet"
+        raise ToolError(f"no evidence {unknown[0]!r:.40}; the evidence held is: {held}")
