@@ -10,7 +10,7 @@ from typing import Any, Literal
 from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.answer import Step
@@ -79,11 +79,7 @@ def _invoke(call: ToolCall, tools: Sequence[BaseTool], state: State) -> tuple[st
     if tool is None:
         known = ", ".join(sorted(tool.name for tool in tools))
         raise ToolError(f"there is no tool {call['name']!r}; choose from {known}")
-    try:
-        # Checked before the call, so that a tool's own faulty data is not blamed on the driver.
-        tool.get_input_schema().model_validate(call["args"])
-    except ValidationError as error:
-        raise ToolError(_validation_text(error)) from error
+    _refuse_wrong_arguments(tool, call["args"])
     if call["name"] == "commit_location":
         _refuse_unknown_evidence(call["args"].get("evidence_ids"), state["evidence"])
     retrying = Retrying(
@@ -154,6 +150,16 @@ def announce_findings(evidence: Sequence[Evidence], rejected: Sequence[dict[str,
 
 def _passes_by_itself(error: BaseException) -> bool:
     return isinstance(error, UnavailableError) and error.retryable
+
+
+def _refuse_wrong_arguments(tool: BaseTool, arguments: dict[str, Any]) -> None:
+    """Check arguments before the call, so that a tool's own faulty data is not blamed on them."""
+    schema = tool.args_schema
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        try:
+            schema.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolError(_validation_text(error)) from error
 
 
 def _validation_text(error: ValidationError) -> str:
