@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from agent.answer import Answer
 from agent.budget import Budget
+from agent.calls import load_libraries
 from agent.drivers import Driver, PipelineDriver
 from agent.graph import make_graph, run_config
-from agent.nodes import Machine
+from agent.nodes import PRIOR_POPULATION, Machine
 from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.toolbox import make_tools
@@ -166,9 +167,13 @@ class Geolocator:
 
     def warm(self) -> None:
         """Load models and data now, so that the first photo does not wait for them."""
-        warming = threading.Thread(target=lambda: self.bench.gazetteer, name="gazetteer")
+        from tools.clues import country_clues
+
+        load_libraries()
+        warming = threading.Thread(target=self.bench.reader.warm, name="reader")
         warming.start()
-        self.bench.reader.warm()
+        country_clues(["Hauptstraße"])
+        self.bench.gazetteer.settlements(PRIOR_POPULATION)
         warming.join()
 
     def close(self) -> None:
@@ -217,8 +222,12 @@ def _check_hint(hint: str) -> None:
         raise InputError(
             f"hint of {len(hint):,} characters, limit {MAX_HINT_LENGTH}; say it in fewer words"
         )
-    if not hint.isascii() and "\ufffd" in hint.encode("utf-8", "replace").decode():
-        raise InputError(f"hint '{printable(hint, 80)}' is not valid UTF-8; type it again")
+    try:
+        hint.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"hint '{printable(hint, 80)}' is not valid UTF-8; type it again"
+        ) from None
 
 
 def answer_of(event: Event) -> Answer:
