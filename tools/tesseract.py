@@ -43,6 +43,8 @@ CROP_HEIGHT_PX = 48
 MARGIN_PX = 16
 TIMEOUT_S = 4.0
 MIN_LETTERS = 4
+OWN_SHARE = 0.75
+"""Letters of the pack's script among all characters of a line worth keeping."""
 MIN_CONFIDENCE = 0.6
 
 
@@ -88,16 +90,20 @@ class ScriptReader:
         if not suspects or not self.packs:
             return list(lines)
         crops = [_crop(pixels, lines[index][2]) for index in suspects]
-        best: dict[int, tuple[str, float]] = {}
         sheet = _sheet(crops)
-        for pack in self.packs:
-            for row, (text, score) in self._read(sheet, len(crops), pack).items():
-                if score > best.get(row, ("", MIN_CONFIDENCE))[1]:
-                    best[row] = (text, score)
+        readings = [self._read(sheet, len(crops), pack) for pack in self._likely_packs(lines)]
+        # One photo, one script: packs see their own letters in anything.
+        best = max(readings, key=_evidence, default={})
         replaced = list(lines)
         for row, (text, score) in best.items():
             replaced[suspects[row]] = (text, score, lines[suspects[row]][2])
         return replaced
+
+    def _likely_packs(self, lines: Sequence[RawLine]) -> tuple[str, ...]:
+        """Return the packs of the scripts that already show on a photo, else all of them."""
+        shown = {script for text, _, _ in lines for script in script_counts(text)} - KNOWN_SCRIPTS
+        chosen = tuple(pack for pack in self.packs if SCRIPT_OF_PACK[pack] in shown)
+        return chosen or self.packs
 
     def _read(self, sheet: NDArray[np.uint8], rows: int, pack: str) -> dict[int, tuple[str, float]]:
         """Return text and confidence by row of the sheet, where it is of the pack's script."""
@@ -111,9 +117,9 @@ class ScriptReader:
             rightward = SCRIPT_OF_PACK[pack] not in ("Arabic", "Hebrew")
             text = " ".join(part[1] for part in sorted(parts, reverse=not rightward))
             score = float(np.mean([part[2] for part in parts]))
-            counts = script_counts(text)
-            own = counts.get(SCRIPT_OF_PACK[pack], 0)
-            if own >= MIN_LETTERS and own >= 0.9 * sum(counts.values()):
+            own = script_counts(text).get(SCRIPT_OF_PACK[pack], 0)
+            written = sum(not character.isspace() for character in text)
+            if own >= MIN_LETTERS and own >= OWN_SHARE * written and score >= MIN_CONFIDENCE:
                 found[row] = (text, score)
         return found
 
@@ -138,6 +144,11 @@ class ScriptReader:
             logger.warning("tesseract failed on %s, doing without: %s", pack, error)
             return []
         return parse_tsv(ran.stdout.decode("utf-8", "replace"))
+
+
+def _evidence(reading: dict[int, tuple[str, float]]) -> float:
+    """Return how much a pack has read: its letters, by how sure it is of each."""
+    return sum(score * sum(c.isalpha() for c in text) for text, score in reading.values())
 
 
 def parse_tsv(table: str) -> list[tuple[int, float, str, float]]:

@@ -59,6 +59,18 @@ def test_latin_noise_from_a_pack_is_refused(tmp_path: Path) -> None:
     assert ScriptReader(fake(tmp_path, first="abc", second="def")).replace(WALL, lines) == lines
 
 
+def test_a_line_that_is_mostly_signs_is_refused(tmp_path: Path) -> None:
+    lines = [("NPOΣOXH", 0.6, BOX)]
+    noise = ScriptReader(fake(tmp_path, first="ΑΒΓΔ 0 % 7", second="9 3 %"))
+    assert noise.replace(WALL, lines) == lines
+
+
+def test_a_script_that_shows_decides_the_pack(tmp_path: Path) -> None:
+    reader = ScriptReader(fake(tmp_path, code=0))
+    assert reader._likely_packs([("NPOΣOXH", 0.6, BOX)]) == ("ell",)
+    assert reader._likely_packs([("NPOXH", 0.6, BOX)]) == ("rus", "ell")
+
+
 def test_without_tesseract_lines_stay_as_they_are() -> None:
     lines = [("NPOΣOXH", 0.6, BOX)]
     assert ScriptReader("no-such-command").replace(WALL, lines) == lines
