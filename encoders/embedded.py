@@ -85,7 +85,9 @@ class Codebook:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 return cls(stored["words"], stored.get("mean"), stored.get("projection"))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"codebook is damaged ({error}); build the gallery again") from None
+            raise InputError(
+                f"codebook is damaged ({error}); delete the gallery and build it again"
+            ) from None
 
 
 class EmbeddedEncoder:

@@ -147,5 +147,5 @@ def unpack_features(data: bytes) -> LocalFeatures:
             )
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"stored local features are damaged ({error}); build the gallery again"
+            f"stored local features are damaged ({error}); delete the gallery and build it again"
         ) from None

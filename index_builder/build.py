@@ -23,9 +23,10 @@ from index_builder.gallery import (
     Gallery,
     GalleryPhoto,
     attach,
+    check_encoder,
     load_codebook_encoder,
 )
-from index_builder.manifest import EncoderIdentity, Manifest, read_manifest
+from index_builder.manifest import EncoderIdentity, Manifest, check_format, read_manifest
 from index_builder.sources import PhotoRecord, RejectedPhoto, read_records
 
 FIT_PHOTOS = PCA_MIN_PHOTOS + 200
@@ -108,7 +109,7 @@ def build_gallery(
     """
     started = time.monotonic()
     folder, target = Path(source), Path(out)
-    _check_target(target)
+    _check_target(target, resume=resume)
     records, rejected, doubles = _scan(folder, target, positions, progress)
     if not records:
         raise _nothing_usable(folder, rejected)
@@ -133,13 +134,18 @@ def build_gallery(
         return BuildReport(target, added, skipped, tuple(rejected), seconds, len(gallery))
 
 
-def _check_target(target: Path) -> None:
-    """Refuse to build into something that is not a gallery."""
-    if (target / "manifest.json").exists():
-        read_manifest(target)
-    elif target.exists() and not target.is_dir():
+def _check_target(target: Path, *, resume: bool) -> None:
+    """Refuse to build into something that is not a gallery, or not one that can grow."""
+    if target.exists() and not target.is_dir():
         raise InputError(f"{printable(str(target))!r} is a file; choose a folder for the gallery")
-    elif target.exists() and {p.name for p in target.iterdir()} - {"lock", *_PARTS}:
+    names = {path.name for path in target.iterdir()} if target.exists() else set()
+    if "manifest.json" in names:
+        if resume:
+            read_manifest(target)
+        else:
+            check_format(target)
+    # A build takes the lock before anything else: without it the parts are somebody else's.
+    elif names and ("lock" not in names or names - {"lock", *_PARTS}):
         raise InputError(
             f"{printable(str(target))!r} holds other files and is not a gallery; choose a new "
             "or an empty folder"
@@ -205,6 +211,7 @@ def _open(
     if (target / "manifest.json").exists():
         manifest = read_manifest(target)
         encoder = load_codebook_encoder(target)
+        check_encoder(target, manifest, encoder.card)
         return attach(target, manifest, encoder, lock)
     encoder = _fit(target, records, progress)
     now = datetime.now(UTC)

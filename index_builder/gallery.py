@@ -161,7 +161,7 @@ class Gallery:
         except OSError as error:
             raise InputError(
                 f"gallery {self.name!r} cannot read {path.name!r} ({error.strerror}); "
-                f"build it again: {BUILD}"
+                f"delete it and build it again: {BUILD}"
             ) from None
 
     def features_path(self, photo_id: str) -> Path:
@@ -232,7 +232,7 @@ def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gal
     folder = Path(path)
     manifest = read_manifest(folder)
     own = load_codebook_encoder(folder)
-    _check_encoder(folder, manifest, encoder or own.card)
+    check_encoder(folder, manifest, encoder or own.card)
     lock = FolderLock(folder)
     try:
         gallery = attach(folder, manifest, own, lock)
@@ -267,16 +267,21 @@ def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
     except OSError as error:
         raise InputError(
             f"gallery {shown_path(folder)} lacks its codebook ({error.strerror}); "
-            f"build it again: {BUILD}"
+            f"delete it and build it again: {BUILD}"
         ) from None
     return load_encoder("embedded", codebook=Codebook.unpack(data))
 
 
-def _check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
+def check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
+    """Refuse a gallery whose vectors another encoder made.
+
+    Raises:
+        InputError: name or fingerprint differ.
+    """
     built = manifest.encoder
     if (built.name, built.fingerprint) != (card.name, card.fingerprint):
         raise InputError(
             f"gallery {shown_path(folder)} was built by encoder "
             f"{built.name}:{built.fingerprint[:10]}, this is {card.name}:{card.fingerprint[:10]}; "
-            f"build it again: {BUILD}"
+            f"delete it and build it again: {BUILD}"
         )

@@ -52,32 +52,51 @@ class Manifest(BaseModel):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check `manifest.json`.
+def check_format(folder: Path) -> dict[str, JsonValue]:
+    """Return what `manifest.json` states, if it is one of a gallery of whatever version.
 
     Raises:
-        InputError: no such folder, no gallery in it, or one of another format.
+        InputError: no such folder, or no gallery in it.
     """
     shown = shown_path(folder)
     if not folder.exists():
         raise InputError(f"no gallery at {shown}; check the path or make one with: {BUILD}")
     try:
         stated = json.loads((folder / "manifest.json").read_bytes())
-        if not isinstance(stated, dict) or stated.get("format") != "graticule-gallery":
-            raise InputError(f"{shown} is not a gallery; make one with: {BUILD}")
-        if stated.get("version") != FORMAT_VERSION:
-            raise InputError(
-                f"gallery {shown} has format {stated.get('version')!r}, this version reads "
-                f"{FORMAT_VERSION}; build it again: {BUILD}"
-            )
-        return Manifest.model_validate_json(json.dumps(stated))
     except (FileNotFoundError, NotADirectoryError):
         state = "an unfinished gallery" if (folder / "features").is_dir() else "not a gallery"
         raise InputError(f"{shown} is {state}; make one with: {BUILD}") from None
     except OSError as error:
         raise InputError(f"cannot read gallery {shown} ({error.strerror}); check access") from None
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
-        raise InputError(f"manifest of gallery {shown} is damaged; build it again") from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise _damaged(shown) from None
+    if not isinstance(stated, dict) or stated.get("format") != "graticule-gallery":
+        raise InputError(f"{shown} is not a gallery; make one with: {BUILD}")
+    return stated
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check `manifest.json`.
+
+    Raises:
+        InputError: no such folder, no gallery in it, or one of another format.
+    """
+    stated, shown = check_format(folder), shown_path(folder)
+    if stated.get("version") != FORMAT_VERSION:
+        raise InputError(
+            f"gallery {shown} has format {stated.get('version')!r}, this version reads "
+            f"{FORMAT_VERSION}; delete it and build it again: {BUILD}"
+        )
+    try:
+        return Manifest.model_validate_json(json.dumps(stated))
+    except ValidationError:
+        raise _damaged(shown) from None
+
+
+def _damaged(shown: str) -> InputError:
+    return InputError(
+        f"manifest of gallery {shown} is damaged; delete it and build it again: {BUILD}"
+    )
 
 
 def shown_path(folder: Path) -> str:

@@ -191,7 +191,7 @@ def _edge_error(folder: Path, error: Exception) -> InputError | UnavailableError
         return UnavailableError(
             f"gallery {where} is open in another process; wait for it to end", retryable=True
         )
-    return InputError(f"gallery {where} is damaged ({error}); build it again")
+    return InputError(f"gallery {where} is damaged ({error}); delete it and build it again")
 
 
 def check_vector(vector: Vector, dimensions: int) -> Vector:

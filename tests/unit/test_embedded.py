@@ -78,7 +78,7 @@ def test_a_projection_is_fitted_where_there_are_photos_enough(
 
 def test_a_codebook_survives_its_file(encoder: EmbeddedEncoder) -> None:
     assert Codebook.unpack(encoder.codebook.pack()).fingerprint == encoder.card.fingerprint
-    with pytest.raises(InputError, match="build the gallery again"):
+    with pytest.raises(InputError, match="build it again"):
         Codebook.unpack(b"PK\x03\x04 cut short")
 
 

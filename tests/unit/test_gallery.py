@@ -116,6 +116,16 @@ def test_another_folder_is_not_built_into(photos: Path, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_folder_of_the_users_own_photos_is_never_discarded(photos: Path, tmp_path: Path) -> None:
+    own = tmp_path / "photos" / "mine.jpg"
+    own.parent.mkdir()
+    own.touch()
+    for resume in (True, False):
+        with pytest.raises(InputError, match="not a gallery"):
+            build_gallery(photos, tmp_path, resume=resume)
+    assert own.exists()
+
+
 def test_progress_tells_rate_and_what_remains(photos: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     build_gallery(photos, tmp_path / "g", progress=told.append)
@@ -220,22 +230,32 @@ def _copy(built: Path, target: Path) -> Path:
     ],
 )
 def test_a_changed_manifest_is_refused(
-    built: Path, tmp_path: Path, change: dict[str, object], said: str
+    photos: Path, built: Path, tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     folder = _copy(built, tmp_path / "g")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | change))
     with pytest.raises(InputError, match=said):
         open_gallery(folder)
+    with pytest.raises(InputError, match=said):
+        build_gallery(photos, folder)
+    if "format" in change:
+        with pytest.raises(InputError, match=said):
+            build_gallery(photos, folder, resume=False)
+    else:
+        assert build_gallery(photos, folder, resume=False).added == 6
+        open_gallery(folder).close()
 
 
-def test_a_gallery_of_another_encoder_is_refused(built: Path, tmp_path: Path) -> None:
+def test_a_gallery_of_another_encoder_is_refused(photos: Path, built: Path, tmp_path: Path) -> None:
     folder = _copy(built, tmp_path / "g")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["encoder"]["fingerprint"] = "0" * 64
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="built by encoder embedded:0000000000"):
         open_gallery(folder)
+    with pytest.raises(InputError, match="built by encoder embedded:0000000000"):
+        build_gallery(photos, folder)
     manifest["encoder"]["name"] = "geoclip"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="built by encoder geoclip"):
