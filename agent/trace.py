@@ -3,19 +3,22 @@
 Every event's `hash` is the SHA-256 of the previous hash and its own canonical JSON, so an
 edited, dropped or reordered line breaks the chain at a line that `verify_trace` names.
 Lines are written whole and flushed one by one: a run stopped at any moment leaves a trace
-that reads up to its last whole line.
+that reads up to its last whole line. A last line without its end is such a stop, not an edit.
 """
 
+import contextlib
 import hashlib
 import json
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, JsonValue, ValidationError
 
-from geo.errors import InputError
+from encoders.photo_file import printable
+from geo.errors import InputError, UnavailableError
 from tools.evidence import Record
 
 EventKind = Literal[
@@ -53,14 +56,18 @@ class Trace:
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("w", encoding="utf-8")
+                self._file = path.open("wb")
             except OSError as error:
                 raise InputError(
-                    f"cannot write the trace {str(path)!r}: {error.strerror}; choose another path"
-                ) from error
+                    f"cannot write the trace {_shown(path)} ({error.strerror}); choose another path"
+                ) from None
 
     def append(self, kind: EventKind, data: dict[str, JsonValue]) -> Event:
-        """Chain one event, write it, and return it."""
+        """Chain one event, write it, and return it.
+
+        Raises:
+            UnavailableError: the disk is full or gone.
+        """
         self._number += 1
         draft: dict[str, JsonValue] = {
             "number": self._number,
@@ -71,15 +78,26 @@ class Trace:
         digest = _chain(self._previous, draft)
         event = Event.model_validate({**draft, "previous": self._previous, "hash": digest})
         self._previous = digest
-        if self._file is not None:
-            self._file.write(event.model_dump_json() + "\n")
-            self._file.flush()
+        self._write(event.model_dump_json().encode() + b"\n")
         return event
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot write the trace {_shown(self.path)} ({error.strerror}); free space or "
+                "choose another path with --trace"
+            ) from None
 
     def close(self) -> None:
         """Close the file; the trace stays readable."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written, `append` has told
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -88,39 +106,77 @@ class Trace:
         self.close()
 
 
+class TraceCheck(NamedTuple):
+    """What an unbroken trace holds."""
+
+    events: int
+    finished: bool
+    """Its last event is an answer or an error. Without, the run was stopped or the end is lost."""
+    cut: bool
+    """After the events comes part of a line: the run was stopped while writing it."""
+
+
 def read_trace(path: Path) -> Iterator[Event]:
-    """Yield the events of a trace file.
+    """Yield the events of a trace file; part of a line at its end is left out.
 
     Raises:
         InputError: the file cannot be read, or a line is not an event.
     """
-    try:
-        # Not splitlines: text from photos may hold separators that JSON leaves as they are.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the trace {str(path)!r}: {error}") from error
+    *lines, _ = _lines(path)
     for number, line in enumerate(lines, start=1):
         try:
             yield Event.model_validate_json(line)
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
-            raise InputError(f"{path.name!r} line {number} is not an event: {detail}") from error
+            raise InputError(
+                f"trace {_shown(path)}, line {number} is not an event ({detail}); give a file "
+                "written with --trace"
+            ) from None
 
 
-def verify_trace(path: Path) -> int:
-    """Check the chain and return how many events it holds.
+def check_trace(path: Path) -> TraceCheck:
+    """Check the chain and say how far it goes.
 
     Raises:
         InputError: an event was edited, dropped, added or moved; the message names it.
     """
-    previous, number = GENESIS, 0
+    previous, number, kind = GENESIS, 0, ""
     for number, event in enumerate(read_trace(path), start=1):
+        shown = f"trace {_shown(path)}, event {event.number} ({event.kind})"
         if event.number != number or event.previous != previous:
-            raise InputError(f"{path.name!r}: event {event.number} does not follow the one before")
+            raise InputError(f"{shown} does not follow the one before; do not rely on this trace")
         if event.hash != event.computed_hash():
-            raise InputError(f"{path.name!r}: event {event.number} ({event.kind}) was edited")
-        previous = event.hash
-    return number
+            raise InputError(f"{shown} was edited; do not rely on this trace")
+        previous, kind = event.hash, event.kind
+    return TraceCheck(number, kind in ("answer", "error"), bool(_lines(path)[-1]))
+
+
+def verify_trace(path: Path) -> int:
+    """Check the chain and return how many events it holds; raises as `check_trace`."""
+    return check_trace(path).events
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Return the whole lines of a file and, last, what follows them: nothing in a whole trace."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"trace {_shown(path)} is no regular file; give a file")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read the trace {_shown(path)} ({error.strerror}); check the path"
+        ) from None
+    if not data:
+        raise InputError(
+            f"trace {_shown(path)} is empty (0 bytes): the run was stopped "
+            "before its first event; run it again"
+        )
+    # Not splitlines: text from photos may hold separators that JSON leaves as they are.
+    return data.split(b"\n")
+
+
+def _shown(path: Path | None) -> str:
+    return f"'{printable(str(path))}'"
 
 
 def _chain(previous: str, content: dict[str, JsonValue]) -> str:

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from cli.paths import ExistingPath
+from geo.errors import InputError
 
 
 @click.command()
@@ -20,7 +21,12 @@ def demo(photos: Path | None, work: Path | None) -> None:
     from agent.settings import load_settings
 
     work = (work or load_settings().home / "demo").absolute()
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {str(work)!r} ({error.strerror}); give --work another one"
+        ) from None
     console = Console(highlight=False)
     if photos is None:
         _rendered(work, console)

@@ -1,12 +1,14 @@
 """`graticule gallery`: build and inspect galleries of geotagged photos."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from cli.paths import ExistingPath
+from encoders.photo_file import printable
 
 
 @click.group()
@@ -34,7 +36,11 @@ def build(folder: Path, out: Path | None, positions: Path | None, as_json: bool)
     report = build_with_progress(folder, out, positions=positions, quiet=as_json)
     if as_json:
         rejected = [asdict(item) for item in report.rejected]
-        result = {**asdict(report), "path": str(report.path), "rejected": rejected}
+        result = {
+            **asdict(report),
+            "path": printable(os.fsencode(report.path), 4096),
+            "rejected": rejected,
+        }
         click.echo(json.dumps(result, indent=2))
 
 

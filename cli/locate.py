@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.paths import ExistingPath, NewFile
+from geo.errors import InputError
 
 
 @click.command()
@@ -15,8 +16,8 @@ from cli.paths import ExistingPath, NewFile
 @click.option("--hint", default="", help="What you know already: weighed, not obeyed.")
 @click.option("--trust-metadata", is_flag=True, help="Let a position in the file's metadata count.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON and nothing else.")
-@click.option("--report", type=NewFile(), help="Write a self-contained HTML report.")
-@click.option("--trace", type=NewFile(), help="Write the trace to this file.")
+@click.option("--report", type=NewFile(b"<!doctype html"), help="Write a report: one HTML file.")
+@click.option("--trace", type=NewFile(b'{"number":'), help="Write the trace to this file.")
 def locate(
     photo: Path,
     galleries: tuple[Path, ...],
@@ -27,6 +28,8 @@ def locate(
     trace: Path | None,
 ) -> None:
     """Find out where PHOTO was taken, with tools, evidence and an honest radius."""
+    if report is not None and trace is not None and report.absolute() == trace.absolute():
+        raise InputError(f"--report and --trace both name {str(report)!r}; give two files")
     from agent.geolocator import Geolocator
     from cli.progress import prepare_gazetteer
     from cli.run import locate_with_output

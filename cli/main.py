@@ -1,8 +1,12 @@
 """`graticule`: loads a command group only when it is called, so that help is instant."""
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
@@ -17,6 +21,8 @@ COMMANDS = {
     "demo": ("cli.demo:demo", "Build a small gallery, locate a photo in it, show the report."),
 }
 """Command -> where it lives and its one-line help, which is all that `--help` needs."""
+STOPPED = "graticule: stopped; finished work is kept, run the same command again to go on"
+GRACE_S = 1.0
 
 
 class LazyGroup(click.Group):
@@ -50,23 +56,67 @@ def cli() -> None:
     """
 
 
+class Stopped(BaseException):
+    """SIGINT or SIGTERM. No KeyboardInterrupt, to which click would add an empty line.
+
+    What must be put away has `GRACE_S` for it: threads deep in a model cannot be called back.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+        self._timer = threading.Timer(GRACE_S, self.leave)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def leave(self) -> NoReturn:
+        """Say that we stop, and end the process without waiting for its threads."""
+        self._timer.cancel()
+        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        click.echo(show_cursor + STOPPED, err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(self.exit_code)
+
+
+def _stop(number: int, _: object) -> None:
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_DFL)  # asked again, end at once
+    raise Stopped(number)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0 answered, 2 bad input, 3 unavailable, 130 interrupted."""
+    """Run the command line and return its exit code.
+
+    0 answered, 2 bad input, 3 unavailable, 130 interrupted, 143 terminated.
+    """
+    if arguments is None:  # we are the program, not a function of another one
+        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGTERM, _stop)
     try:
         cli.main(args=arguments, prog_name="graticule", standalone_mode=False)
     except GeolocationError as error:
         click.echo(f"graticule: {error}", err=True)
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "graticule"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"graticule: {message}; see '{command} --help'", err=True)
+        return error.exit_code
+    except Stopped as stopped:
+        stopped.leave()
     except (click.Abort, KeyboardInterrupt):
-        click.echo("graticule: stopped; finished work is kept and can be resumed", err=True)
+        click.echo(STOPPED, err=True)
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away; nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        reason = error.strerror or str(error)
+        where = f" {error.filename!r}" if error.filename else ""
+        click.echo(f"graticule: cannot use{where or ' a file'}: {reason}; check the disk", err=True)
+        return 3
     return 0
 
 

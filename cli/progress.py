@@ -22,13 +22,16 @@ SHOWN_REJECTS = 5
 
 def progress_bar(*, quiet: bool = False) -> Progress:
     """Return a progress bar on standard error, so that standard output stays clean."""
+    console = Console(file=sys.stderr, quiet=quiet)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        console=Console(file=sys.stderr, quiet=quiet),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # elsewhere it would leave blank lines among errors
     )
 
 
@@ -41,7 +44,7 @@ def build_with_progress(
 
         def tell(progress: BuildProgress) -> None:
             if progress.stage not in tasks:
-                tasks[progress.stage] = bar.add_task(progress.stage, rate="")
+                tasks[progress.stage] = bar.add_task(progress.stage, total=None, rate="")
             bar.update(
                 tasks[progress.stage],
                 completed=progress.done,

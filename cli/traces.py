@@ -32,6 +32,12 @@ def show(file: Path, as_json: bool) -> None:
 @click.argument("file", type=ExistingPath())
 def verify(file: Path) -> None:
     """Check the hash chain; an edited event fails and is named."""
-    from agent.trace import verify_trace
+    from agent.trace import check_trace
 
-    click.echo(f"{verify_trace(file)} events, chain unbroken")
+    checked = check_trace(file)
+    notes = ""
+    if checked.cut:
+        notes = "; the last line is incomplete and not counted: the run was stopped there"
+    elif not checked.finished:
+        notes = "; no answer or error at the end: the run was stopped, or the end was cut off"
+    click.echo(f"{checked.events} events, chain unbroken{notes}")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.trace import Trace, read_trace, verify_trace
-from geo.errors import InputError
+from agent.trace import Trace, TraceCheck, check_trace, read_trace, verify_trace
+from geo.errors import InputError, UnavailableError
 
 
 def write(path: Path, events: int = 4) -> list[str]:
@@ -44,9 +44,42 @@ def test_dropped_moved_and_doubled_lines_are_found(tmp_path: Path, order: list[i
 def test_a_line_that_is_no_event_is_named(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     lines = write(path)
-    path.write_text(lines[0] + "\n" + lines[1][:40], encoding="utf-8")
+    path.write_text(lines[0] + "\n" + lines[1][:40] + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="line 2 is not an event"):
         verify_trace(path)
+
+
+@pytest.mark.parametrize("kept", [1, 40, 200])
+def test_a_line_cut_by_a_kill_is_told_from_an_edit(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "trace.jsonl"
+    lines = write(path)
+    path.write_text(lines[0] + "\n" + lines[1][:kept], encoding="utf-8")
+    assert check_trace(path) == TraceCheck(events=1, finished=False, cut=True)
+    assert len(list(read_trace(path))) == 1
+
+
+def test_a_trace_that_lost_its_end_is_unfinished(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    with Trace(path) as trace:
+        trace.append("photo", {})
+        trace.append("answer", {})
+    assert check_trace(path) == TraceCheck(events=2, finished=True, cut=False)
+    path.write_bytes(path.read_bytes().split(b"\n")[0] + b"\n")
+    assert check_trace(path) == TraceCheck(events=1, finished=False, cut=False)
+
+
+def test_an_empty_trace_and_a_device_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.touch()
+    with pytest.raises(InputError, match="empty"):
+        check_trace(path)
+    with pytest.raises(InputError, match="no regular file"):
+        check_trace(Path("/dev/zero"))
+
+
+def test_a_full_disk_is_one_actionable_error() -> None:
+    with Trace(Path("/dev/full")) as trace, pytest.raises(UnavailableError, match="free space"):
+        trace.append("photo", {})
 
 
 def test_a_trace_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
