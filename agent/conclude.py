@@ -14,7 +14,10 @@ from tools.workbench import Workbench
 
 PLACE_KM = 10.0
 """A settlement is named only where half of belief lies this close."""
-ADMIN_KM = 100.0
+ADMIN_KM = 50.0
+"""Its first-level area is named only where half of belief lies this close."""
+TOLD_WEIGHT = 0.05
+"""Evidence that weighs less has its row, but is no reason worth a sentence."""
 ALTERNATIVE_SHARE = 0.02
 PACKAGES = (
     "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
@@ -66,7 +69,7 @@ def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:
 
 def _explain(state: State, summary: BeliefSummary | None) -> str:
     """Return the reasons, each with the evidence and the tool call it can be followed to."""
-    used = [item for item in state["evidence"] if item.weight > 0]
+    used = [item for item in state["evidence"] if item.weight >= TOLD_WEIGHT]
     reasons = " ".join(f"{item.summary} [{item.id}, {item.call_id}]" for item in used)
     if summary is None:
         found = reasons or "No tool found anything that says where this is."

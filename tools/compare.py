@@ -102,7 +102,7 @@ def verdict(match: PairMatch) -> str:
     if match.same_photo:
         return "one photo, encoded again or scaled."
     if match.verified:
-        return f"the same scene, {match.inliers} inliers of a {match.model}, {match.needed} needed."
+        return f"the same scene, {match.inliers} inliers ({match.model}), {match.needed} needed."
     return f"not verified ({match.doubt}); this says nothing about the places."
 
 

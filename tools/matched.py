@@ -91,7 +91,7 @@ def describe_match(one: Compared) -> str:
         return f"The gallery holds this very photo, {photo.name!r}, taken at {where}"
     return (
         f"The same scene as gallery photo {photo.name!r}, taken at {where}: {match.inliers} "
-        f"inliers of a {match.model}, {match.needed} needed"
+        f"inliers ({match.model}), {match.needed} needed"
     )
 
 
