@@ -167,12 +167,12 @@ class Geolocator:
 
     def warm(self) -> None:
         """Load models and data now, so that the first photo does not wait for them."""
-        from tools.clues import country_clues
+        from tools import clues
 
         load_libraries()
         warming = threading.Thread(target=self.bench.reader.warm, name="reader")
         warming.start()
-        country_clues(["Hauptstraße"])
+        clues.warm()
         self.bench.gazetteer.settlements(PRIOR_POPULATION)
         warming.join()
 

@@ -33,7 +33,7 @@ MAX_TEXTS = 60
 MAX_LENGTH = 300
 TEMPERATURE = 0.7
 """Posterior log-odds are divided by this: the caution of every part adds up to too much. Close-ups
-of signs from eight countries, one country left out at a time, ask for 0.5 to 0.6; 0.7 leaves
+of signs from eight countries, one country left out at a time, ask for 0.4 to 0.6; 0.7 leaves
 room for the countries and kinds of photo that were not among them."""
 WRONG_SHARE = 0.03
 """How often legible text misleads altogether: imported goods, tourists' signs, misreadings."""
