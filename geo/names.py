@@ -30,7 +30,9 @@ def fold(name: str) -> str:
     if name.isascii():
         return _ASCII_SEPARATORS.sub(" ", name.lower().replace("'", "").replace("`", "")).strip()
     # NFKD leaves the dot of the Turkish capital I behind as an accent, which goes with the rest.
-    text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name).casefold())
+    # Some capitals (of mathematics) have a case only once they are decomposed.
+    text = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name)).casefold()
+    text = unicodedata.normalize("NFKD", text)
     text = _ACCENTS.sub("", text).translate(_LETTERS)
     return _separated(text)
 

@@ -6,12 +6,12 @@ of countries and settlements.
 
 import re
 
-from geo.coordinate import Coordinate
-from geo.gazetteer import Place
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
+from geo.coordinate import Coordinate
 from geo.errors import InputError
+from geo.gazetteer import Place
 from tools.evidence import Candidate, Evidence, ToolOutcome, ToolReply
 from tools.workbench import Workbench
 
