@@ -11,7 +11,7 @@ from typing import Literal
 
 from agent.settings import Settings
 from encoders.weights import catalogue
-from geo.errors import GeolocationError
+from geo.errors import GeolocationError, UnavailableError
 from tools.evidence import Record
 
 REQUIRED = (
@@ -92,10 +92,14 @@ def _home(home: Path) -> Check:
 
 
 def _gazetteer() -> Check:
-    from geo.gazetteer import default_path
+    from geo.gazetteer import Gazetteer, default_path
 
     path = default_path()
     if path.is_file():
+        try:
+            Gazetteer.open(path).close()
+        except UnavailableError as error:
+            return Check(name="gazetteer", state="failed", detail=str(error))
         return Check(name="gazetteer", state="ok", detail=f"{path.stat().st_size / 1e6:.0f} MB")
     return Check(
         name="gazetteer",

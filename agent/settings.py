@@ -51,8 +51,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except SettingsError as error:
+        field = str(error).split('"')[1].upper()  # it carries the name nowhere else
         raise ConfigError(
-            f"{error}; give JSON, or set one value, such as GRATICULE_BUDGET__STEPS=12"
+            f"GRATICULE_{field} is not valid JSON; correct it, or set one value of it, such as "
+            "GRATICULE_BUDGET__STEPS=12"
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
