@@ -11,7 +11,6 @@ from tools.photos import PhotoStore
 
 if TYPE_CHECKING:
     from index_builder.gallery import Gallery
-
     from tools.read_text import TextReader
 
 
