@@ -113,9 +113,10 @@ def _verdict(item: Evidence, candidate: Candidate, summary: BeliefSummary | None
                 candidate.latitude, candidate.longitude, summary.latitude, summary.longitude
             )
         )
-        kept = away <= summary.km_95 and item.weight > 0
-        if item.weight == 0:
-            reason = f"shown only, without effect on the answer; {away:,.1f} km from it"
+        kept = away <= summary.km_95 and item.weight >= TOLD_WEIGHT
+        if item.weight < TOLD_WEIGHT:
+            effect = "without" if item.weight == 0 else "almost without"
+            reason = f"shown only, {effect} effect on the answer; {away:,.1f} km from it"
         elif kept:
             reason = f"{away:,.1f} km from the answer, inside its 95 % radius"
         else:
