@@ -12,7 +12,7 @@ class ExistingPath(click.Path):
     """A path to read; whether it can be read is said by what opens it."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None

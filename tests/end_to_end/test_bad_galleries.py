@@ -75,6 +75,12 @@ def test_a_gallery_named_twice_is_one(gallery: Path, photo: Path, command: Comma
     assert outcome.document()["status"]
 
 
+def test_a_gallery_may_be_read_by_others(built: Path) -> None:
+    readable = built / "lock"  # made as the user's mask says
+    for path in (built / "manifest.json", built / "codebook.npz"):
+        assert path.stat().st_mode & 0o044 == readable.stat().st_mode & 0o044
+
+
 def test_a_gallery_name_in_any_bytes(photos: Path, tmp_path: Path, command: Command) -> None:
     out = os.fsencode(tmp_path) + b"/g\xe9"
     outcome = command("gallery", "build", photos, "--out", out, "--json")

@@ -148,7 +148,7 @@ class TestHomesThatFail:
             "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
             "sys.exit(main())"
         )
-        arguments = ["locate", photo, "--json", "--trace", trace]
+        arguments = ["locate", str(photo), "--json", "--trace", str(trace)]
         result = subprocess.run(
             [sys.executable, "-c", code, *arguments],
             capture_output=True,

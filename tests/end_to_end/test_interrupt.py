@@ -37,7 +37,10 @@ def stop(
     assert stderr.count("\n") == bool(said), stderr
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("pattern", ["", "features/*/*.npz", "codebook.npz", "manifest.json"])
 def test_a_stopped_build_is_told_and_resumed(
     number: signal.Signals, pattern: str, photos: Path, home: Path, tmp_path: Path
