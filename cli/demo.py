@@ -1,5 +1,7 @@
 """`graticule demo`: the main job on a fresh machine, with a truth to compare the answer with."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -21,17 +23,31 @@ def demo(photos: Path | None, work: Path | None) -> None:
     from agent.settings import load_settings
 
     work = (work or load_settings().home / "demo").absolute()
+    console = Console(highlight=False)
+    with _working_folder(work):
+        if photos is None:
+            _rendered(work, console)
+        else:
+            _own(photos, work, console)
+
+
+@contextlib.contextmanager
+def _working_folder(work: Path) -> Iterator[None]:
+    """Make `work`; of what was made for it, leave nothing empty behind where the work fails."""
     try:
+        made = [folder for folder in (work, *work.parents) if not folder.exists()]
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the folder {str(work)!r} ({error.strerror}); give --work another one"
         ) from None
-    console = Console(highlight=False)
-    if photos is None:
-        _rendered(work, console)
-    else:
-        _own(photos, work, console)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds something by now
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def _rendered(work: Path, console: Console) -> None:

@@ -36,9 +36,14 @@ def progress_bar(*, quiet: bool = False) -> Progress:
 
 
 def build_with_progress(
-    folder: Path, out: Path, *, positions: Path | None = None, quiet: bool = False
+    folder: Path,
+    out: Path,
+    *,
+    positions: Path | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
 ) -> BuildReport:
-    """Build a gallery under a progress bar and say what came of it."""
+    """Build a gallery under a progress bar, anew where `fresh`, and say what came of it."""
     with progress_bar(quiet=quiet) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -52,7 +57,7 @@ def build_with_progress(
                 rate=f"{progress.photos_per_s:.1f} photos/s",
             )
 
-        report = build_gallery(folder, out, positions=positions, progress=tell)
+        report = build_gallery(folder, out, positions=positions, progress=tell, resume=not fresh)
     console = Console(quiet=quiet, highlight=False, markup=False)
     console.print(
         f"Gallery {report.path}: {report.added} added, {report.skipped} there already, "

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin
 
 from encoders.photo_file import (
     MIME,
@@ -59,6 +59,9 @@ BROKEN_FILE = (
     ImageCms.PyCMSError,
 )
 """What image libraries are known to raise on hostile bytes."""
+
+_PNG_BOMBS = ("Decompressed data too large", "Too much memory used in text chunks")
+"""What Pillow says of PNG chunks that inflate beyond its limits."""
 
 # `warnings.catch_warnings` swaps process-wide state, so two threads must not interleave in it.
 _warnings_lock = threading.RLock()
@@ -131,6 +134,13 @@ def decoding(label: str) -> Iterator[None]:
         raise
     except BROKEN_FILE as error:
         reason = printable(str(error) or type(error).__name__, limit=120)
+        if any(sign in reason for sign in _PNG_BOMBS):
+            raise InputError(
+                f"{label} holds more text or profile than the limit, "
+                f"{PngImagePlugin.MAX_TEXT_CHUNK:,} bytes a chunk and "
+                f"{PngImagePlugin.MAX_TEXT_MEMORY:,} in all, when inflated; save it again as "
+                "JPEG, or without its text chunks"
+            ) from None
         raise InputError(
             f"{label} is damaged or cut short ({reason}); give a complete {SUPPORTED}"
         ) from None

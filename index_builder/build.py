@@ -18,7 +18,7 @@ from encoders.local_features import LocalFeatures
 from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.describe import MIN_FEATURES, chunks, describe
-from index_builder.files import FolderLock, write_atomically
+from index_builder.files import PARTIAL, FolderLock, sweep, write_atomically
 from index_builder.gallery import (
     Gallery,
     GalleryPhoto,
@@ -116,6 +116,7 @@ def build_gallery(
     fresh = not target.exists()
     lock = _lock(target)
     try:
+        sweep(target)
         if not resume:
             _discard(target)
         gallery = _open(target, records, rejected, lock, progress)
@@ -139,6 +140,7 @@ def _check_target(target: Path, *, resume: bool) -> None:
     if target.exists() and not target.is_dir():
         raise InputError(f"{printable(str(target))!r} is a file; choose a folder for the gallery")
     names = {path.name for path in target.iterdir()} if target.exists() else set()
+    names = {name for name in names if not name.startswith(PARTIAL)}
     if "manifest.json" in names:
         if resume:
             read_manifest(target)
@@ -194,7 +196,7 @@ def _nothing_usable(folder: Path, rejected: Sequence[RejectedPhoto]) -> InputErr
 def _discard(target: Path) -> None:
     for part in _PARTS:
         place = target / part
-        if place.is_dir():
+        if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
@@ -246,9 +248,11 @@ def _fit(
 
 
 def _missing(gallery: Gallery, records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
+    """Return the records that lack their point or one of their files."""
     present: set[str] = set()
     for chunk in chunks(records, _BATCH):
         present.update(str(p["id"]) for p in gallery.store.get([r.id for r in chunk]))
+    present = {photo_id for photo_id in present if gallery.has_files(photo_id)}
     return [record for record in records if record.id not in present]
 
 

@@ -1,5 +1,6 @@
 """Photos into local features and small copies, kept in the gallery folder as they come."""
 
+import contextlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from PIL import Image
 from encoders.local_features import LocalFeatures, extract_features, pack_features, unpack_features
 from encoders.pixels import open_photo
 from geo.errors import InputError
-from index_builder.files import write_atomically
+from index_builder.files import read_regular, write_atomically
 from index_builder.sources import PhotoRecord, RejectedPhoto
 
 MIN_FEATURES = 20
@@ -52,9 +53,10 @@ def _features(target: Path, record: PhotoRecord) -> LocalFeatures | RejectedPhot
     """Return the local features of a photo, kept from before or computed now."""
     kept = target / "features" / record.id[:2] / f"{record.id}.npz"
     copy = target / "photos" / record.id[:2] / f"{record.id}.jpg"
+    if copy.is_file():
+        with contextlib.suppress(OSError, InputError):  # missing or damaged: made anew
+            return unpack_features(read_regular(kept))
     try:
-        if kept.exists() and copy.exists():
-            return unpack_features(kept.read_bytes())
         image = open_photo(record.path).image
     except InputError as error:
         return RejectedPhoto(record.name, str(error))

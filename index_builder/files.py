@@ -1,15 +1,22 @@
 """Files that survive interruption: atomic writes and a lock on a folder."""
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 import sys
+import time
 from pathlib import Path
 
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 
+PARTIAL = ".part-"
+"""How the names of files being written begin."""
+STALE_S = 24 * 3600.0
 _BINARY = getattr(os, "O_BINARY", 0)
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -21,7 +28,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not mkstemp: its files stay private, and galleries may be shared.
-        temporary = path.parent / f".part-{secrets.token_hex(8)}"
+        temporary = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -34,6 +41,38 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a regular file; a pipe or a device would block or never end.
+
+    Raises:
+        OSError: it cannot be read or is none.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "a pipe or a device, not a file")
+        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def sweep(folder: Path, pattern: str = f"**/{PARTIAL}*") -> None:
+    """Delete what writers that were killed left in `folder` more than a day ago."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # somebody else was faster, or it is not ours
+            if path.lstat().st_mtime < time.time() - STALE_S:
+                path.unlink()
+
+
+def read_only(folder: Path, reason: str | None) -> InputError:
+    """Return the error of a gallery that this user may not write to."""
+    return InputError(
+        f"gallery {printable(str(folder))!r} is read-only ({reason}), but even searching needs "
+        "write access; copy it to a folder you may write to"
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
@@ -56,6 +95,8 @@ class FolderLock:
         try:
             self._file = open(folder / "lock", "a+")  # noqa: SIM115 - held open on purpose
         except OSError as error:
+            if error.errno in _READ_ONLY and (folder / "manifest.json").exists():
+                raise read_only(folder, error.strerror) from None
             raise _unwritable(folder / "lock", error) from None
         if not _take(self._file.fileno()):
             self._file.seek(0)

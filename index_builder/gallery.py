@@ -24,9 +24,9 @@ from encoders import load_encoder
 from encoders.base import EncoderCard
 from encoders.local_features import LocalFeatures, unpack_features
 from encoders.photo_file import printable
-from geo.errors import InputError, UnavailableError
-from index_builder.files import FolderLock, write_atomically
-from index_builder.manifest import BUILD, Manifest, read_manifest, shown_path
+from geo.errors import InputError
+from index_builder.files import FolderLock, read_regular, write_atomically
+from index_builder.manifest import BUILD, Manifest, damaged, read_manifest, shown_path
 from index_builder.points import (
     LOCATION,
     Circle,
@@ -157,7 +157,7 @@ class Gallery:
 
     def _read(self, path: Path) -> bytes:
         try:
-            return path.read_bytes()
+            return read_regular(path)
         except OSError as error:
             raise InputError(
                 f"gallery {self.name!r} cannot read {path.name!r} ({error.strerror}); "
@@ -171,6 +171,10 @@ class Gallery:
     def image_path(self, photo_id: str) -> Path:
         """Return where the small copy of a photo is kept."""
         return self.path / "photos" / photo_id[:2] / f"{photo_id}.jpg"
+
+    def has_files(self, photo_id: str) -> bool:
+        """Return whether features and small copy of a photo are there."""
+        return self.features_path(photo_id).is_file() and self.image_path(photo_id).is_file()
 
     def add(self, photos: Sequence[tuple[GalleryPhoto, Vector]]) -> None:
         """Write photos with their vectors; the same photo again replaces the former."""
@@ -226,7 +230,7 @@ def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gal
         encoder: refuse a gallery of another encoder than this one.
 
     Raises:
-        InputError: not a gallery, empty, damaged, of another format or another encoder.
+        InputError: not a gallery, empty, damaged, read-only, of another format or encoder.
         UnavailableError: another process has it open.
     """
     folder = Path(path)
@@ -236,12 +240,12 @@ def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gal
     lock = FolderLock(folder)
     try:
         gallery = attach(folder, manifest, own, lock)
-    except (InputError, UnavailableError):
+        if not len(gallery):
+            gallery.close()
+            raise InputError(f"gallery {shown_path(folder)} is empty; add photos with: {BUILD}")
+    except BaseException:
         lock.release()
         raise
-    if not len(gallery):
-        gallery.close()
-        raise InputError(f"gallery {shown_path(folder)} is empty; add photos with: {BUILD}")
     return gallery
 
 
@@ -263,7 +267,7 @@ def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
     from encoders.embedded import Codebook
 
     try:
-        data = (folder / "codebook.npz").read_bytes()
+        data = read_regular(folder / "codebook.npz")
     except OSError as error:
         raise InputError(
             f"gallery {shown_path(folder)} lacks its codebook ({error.strerror}); "
@@ -276,7 +280,7 @@ def check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
     """Refuse a gallery whose vectors another encoder made.
 
     Raises:
-        InputError: name or fingerprint differ.
+        InputError: name, fingerprint or vector space differ.
     """
     built = manifest.encoder
     if (built.name, built.fingerprint) != (card.name, card.fingerprint):
@@ -285,3 +289,5 @@ def check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
             f"{built.name}:{built.fingerprint[:10]}, this is {card.name}:{card.fingerprint[:10]}; "
             f"delete it and build it again: {BUILD}"
         )
+    if built.spaces != dict(card.spaces):
+        raise damaged(shown_path(folder))

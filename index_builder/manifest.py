@@ -5,11 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 
 from encoders.base import EncoderCard
 from encoders.photo_file import printable
 from geo.errors import InputError
+from index_builder.files import read_regular
 
 FORMAT_VERSION = 1
 BUILD = "graticule gallery build PHOTO_FOLDER"
@@ -22,7 +23,8 @@ class EncoderIdentity(BaseModel):
 
     name: str
     fingerprint: str
-    spaces: dict[str, int]
+    spaces: dict[str, PositiveInt] = Field(min_length=1, max_length=1)
+    """The one space its vectors live in, and their length."""
     licence: str = ""
 
     @classmethod
@@ -59,17 +61,22 @@ def check_format(folder: Path) -> dict[str, JsonValue]:
         InputError: no such folder, or no gallery in it.
     """
     shown = shown_path(folder)
-    if not folder.exists():
-        raise InputError(f"no gallery at {shown}; check the path or make one with: {BUILD}")
     try:
-        stated = json.loads((folder / "manifest.json").read_bytes())
+        if not folder.exists():
+            raise InputError(f"no gallery at {shown}; check the path or make one with: {BUILD}")
+        stated = json.loads(read_regular(folder / "manifest.json"))
+    except InputError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         state = "an unfinished gallery" if (folder / "features").is_dir() else "not a gallery"
         raise InputError(f"{shown} is {state}; make one with: {BUILD}") from None
     except OSError as error:
-        raise InputError(f"cannot read gallery {shown} ({error.strerror}); check access") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise _damaged(shown) from None
+        raise InputError(
+            f"cannot read the manifest of gallery {shown} ({error.strerror}); check access, or "
+            f"delete the gallery and build it again: {BUILD}"
+        ) from None
+    except (ValueError, RecursionError):  # no JSON, or nested or long beyond all reason
+        raise damaged(shown) from None
     if not isinstance(stated, dict) or stated.get("format") != "graticule-gallery":
         raise InputError(f"{shown} is not a gallery; make one with: {BUILD}")
     return stated
@@ -82,18 +89,20 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: no such folder, no gallery in it, or one of another format.
     """
     stated, shown = check_format(folder), shown_path(folder)
-    if stated.get("version") != FORMAT_VERSION:
+    version = stated.get("version")
+    if version != FORMAT_VERSION:
         raise InputError(
-            f"gallery {shown} has format {stated.get('version')!r}, this version reads "
+            f"gallery {shown} has format {printable(repr(version), 40)}, this version reads "
             f"{FORMAT_VERSION}; delete it and build it again: {BUILD}"
         )
     try:
         return Manifest.model_validate_json(json.dumps(stated))
-    except ValidationError:
-        raise _damaged(shown) from None
+    except (ValidationError, RecursionError):
+        raise damaged(shown) from None
 
 
-def _damaged(shown: str) -> InputError:
+def damaged(shown: str) -> InputError:
+    """Return the error of a manifest that contradicts itself or the gallery."""
     return InputError(
         f"manifest of gallery {shown} is damaged; delete it and build it again: {BUILD}"
     )

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
+from index_builder.files import read_only
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -100,7 +102,7 @@ class EdgeStore:
         """Open the shard in `folder`, or make it.
 
         Raises:
-            InputError: the shard is damaged.
+            InputError: the shard is damaged, or may not be written to.
             UnavailableError: another process holds it.
         """
         import qdrant_edge
@@ -109,9 +111,9 @@ class EdgeStore:
         self._space = space
         params = qdrant_edge.EdgeVectorParams(size=dimensions, distance=qdrant_edge.Distance.Dot)
         config = qdrant_edge.EdgeConfig(vectors={space: params})
-        fresh = not (folder / "edge_config.json").exists()
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            fresh = not (folder / "edge_config.json").exists()
+            folder.mkdir(parents=True, exist_ok=True)
             open_shard = qdrant_edge.EdgeShard.create if fresh else qdrant_edge.EdgeShard.load
             self._shard = open_shard(str(folder), config)
         except Exception as error:  # Edge raises bare Exception for all that can go wrong
@@ -186,12 +188,16 @@ class EdgeStore:
 
 
 def _edge_error(folder: Path, error: Exception) -> InputError | UnavailableError:
-    where = repr(str(folder.parent))
+    where, said = repr(printable(str(folder.parent))), printable(str(error))
     if "WouldBlock" in str(error):
         return UnavailableError(
             f"gallery {where} is open in another process; wait for it to end", retryable=True
         )
-    return InputError(f"gallery {where} is damaged ({error}); delete it and build it again")
+    # Edge opens all its files for writing, also to search.
+    for reason in ("Permission denied", "Read-only file system", "Operation not permitted"):
+        if reason in str(error):
+            return read_only(folder.parent, reason)
+    return InputError(f"gallery {where} is damaged ({said}); delete it and build it again")
 
 
 def check_vector(vector: Vector, dimensions: int) -> Vector:

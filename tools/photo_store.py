@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from encoders.photo_file import Limits, file_name, printable, read_photo_bytes
 from encoders.pixels import OpenedPhoto, encode_pixels, open_photo
 from geo.errors import InputError, UnavailableError
+from index_builder.files import sweep
 from index_builder.metadata import PhotoMetadata, claims_of
 from tools.evidence import Box, Record, ToolError
 
@@ -54,6 +55,7 @@ class PhotoStore:
         self.root = root
         self.limits = limits or Limits()
         self._known: dict[str, Photo] = {}
+        sweep(root, ".*.part")
 
     def add(self, source: Path | bytes, name: str | None = None) -> Photo:
         """Store a photo and return its record; a photo already there is not decoded again.

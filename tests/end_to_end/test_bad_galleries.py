@@ -19,6 +19,16 @@ def edit(gallery: Path, change: Callable[[dict[str, dict[str, object]]], object]
     path.write_text(json.dumps(stated))
 
 
+def _file_for_points(gallery: Path) -> None:
+    shutil.rmtree(gallery / "points")
+    (gallery / "points").touch()
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "another encoder's": (
         lambda g: edit(g, lambda m: m["encoder"].update(fingerprint="0" * 64)),
@@ -42,6 +52,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda g: (g / "points" / "edge_config.json").write_text("{"),
         "damaged",
     ),
+    "with a file for points": (lambda g: _file_for_points(g), "points"),
+    "with deep nesting": (lambda g: (g / "manifest.json").write_text("[" * 200_000), "damaged"),
+    "without a space": (lambda g: edit(g, lambda m: m["encoder"].update(spaces={})), "damaged"),
+    "with a pipe for a manifest": (lambda g: _pipe(g / "manifest.json"), "pipe"),
+    "with a pipe for a codebook": (lambda g: _pipe(g / "codebook.npz"), "pipe"),
     "without points": (lambda g: shutil.rmtree(g / "points"), "empty"),
     "unfinished": (lambda g: (g / "manifest.json").unlink(), "unfinished"),
 }
@@ -79,6 +94,20 @@ def test_a_gallery_may_be_read_by_others(built: Path) -> None:
     readable = built / "lock"  # made as the user's mask says
     for path in (built / "manifest.json", built / "codebook.npz"):
         assert path.stat().st_mode & 0o044 == readable.stat().st_mode & 0o044
+
+
+def test_a_fresh_build_replaces_a_gallery_and_nothing_else(
+    gallery: Path, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    build = ("gallery", "build", photos, "--json", "--fresh", "--out")
+    assert command(*build[:-2], "--out", gallery).document()["added"] == 0
+    assert command(*build, gallery).document()["added"] == PHOTOS
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    before = sorted(own.iterdir())
+    command(*build, own).refused(2, "own", "not a gallery", "choose")
+    assert sorted(own.iterdir()) == before
+    assert "--fresh" in command("gallery", "build", "--help").stdout
 
 
 def test_a_gallery_name_in_any_bytes(photos: Path, tmp_path: Path, command: Command) -> None:

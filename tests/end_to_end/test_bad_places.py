@@ -95,6 +95,15 @@ def test_wrong_calls(arguments: tuple[str, ...], said: str, command: Command) ->
     command(*arguments).refused(2, said)
 
 
+def test_a_demo_without_photos_leaves_no_folder_behind(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "kept").mkdir()
+    for work in ("new", "new/deeper", "kept"):
+        outcome = command("demo", "--photos", tmp_path / "empty", "--work", tmp_path / work)
+        outcome.refused(2, "no photo in", "empty")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "home", "kept"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -321,3 +321,12 @@ def test_zoom_arguments_are_strict(bench: Workbench, wrong: dict[str, object]) -
     arguments = {"photo_id": photo.id, "left": 0, "top": 0, "right": 1, "bottom": 1, **wrong}
     with pytest.raises(ValidationError):
         call(make_zoom(bench), **arguments)
+
+
+def test_a_store_sweeps_up_what_killed_writers_left(tmp_path: Path) -> None:
+    stale, recent = tmp_path / ".old.part", tmp_path / ".new.part"
+    for path in (stale, recent):
+        path.touch()
+    os.utime(stale, (0, 0))
+    PhotoStore(tmp_path)
+    assert [path for path in (stale, recent) if path.exists()] == [recent]
