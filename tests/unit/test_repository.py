@@ -16,16 +16,17 @@ PACKAGES = (
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def test_the_development_server_finds_a_graph_that_compiles() -> None:
+async def test_the_development_server_finds_a_graph_that_compiles() -> None:
     config = json.loads((ROOT / "langgraph.json").read_text())
     (target,) = config["graphs"].values()
     path, _, name = target.partition(":")
     tree = ast.parse((ROOT / path).read_text())
-    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert name in {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
     from agent.entry import graph
 
-    compiled = graph()
+    compiled = await graph()
     assert {"observe", "decide", "act", "conclude"} <= set(compiled.get_graph().nodes)
+    assert await graph() is compiled
 
 
 def test_the_compose_file_holds_no_secret_and_no_floating_image() -> None:
