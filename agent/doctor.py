@@ -57,9 +57,19 @@ def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Chec
         detail = f"{row.size}, {row.purpose}"
         yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
     yield from (_gallery(path) for path in galleries)
-    yield _server("model server", settings.model_url, "/models", "GRATICULE_MODEL_URL")
-    yield _server("qdrant server", settings.qdrant_url, "/readyz", "GRATICULE_QDRANT_URL")
-    yield _server("geocoder", settings.geocoder_url, "/status", "GRATICULE_GEOCODER_URL")
+    yield _server(
+        "model server", settings.model_url, "/models", "GRATICULE_MODEL_URL", "the pipeline driver"
+    )
+    yield _server(
+        "qdrant server", settings.qdrant_url, "/readyz", "GRATICULE_QDRANT_URL", "a gallery folder"
+    )
+    yield _server(
+        "geocoder",
+        settings.geocoder_url,
+        "/status",
+        "GRATICULE_GEOCODER_URL",
+        "the offline gazetteer",
+    )
 
 
 def _package(name: str, extra: str = "") -> Check:
@@ -136,10 +146,11 @@ def _gallery(path: Path) -> Check:
         gallery.close()
 
 
-def _server(name: str, url: str, path: str, variable: str) -> Check:
+def _server(name: str, url: str, path: str, variable: str, otherwise: str) -> Check:
     if not url:
+        detail = f"none configured; {otherwise} needs none"
         return Check(
-            name=name, state="absent", detail="none configured", remedy=f"set {variable} to use one"
+            name=name, state="absent", detail=detail, remedy=f"set {variable} to check one"
         )
     if not url.startswith(("http://", "https://")):
         return Check(name=name, state="failed", detail=f"{url!r} is no http(s) address")

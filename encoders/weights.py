@@ -12,7 +12,7 @@ class WeightRow(BaseModel):
     Attributes:
         name: what an encoder is loaded by.
         present: whether it can be loaded on this machine now.
-        size: of the file, as people write it; `none` where no file is needed.
+        size: of the file, as people write it; `no file` where none is needed.
         licence: of the weights.
         purpose: what it is for.
         path: where it is, or where it is looked for.
@@ -39,7 +39,7 @@ def _embedded() -> WeightRow:
     return WeightRow(
         name="embedded",
         present=True,
-        size="none",
+        size="no file",
         licence="Apache-2.0",
         purpose="RootSIFT + VLAD: finds the same scene in your gallery, or abstains",
         path="",

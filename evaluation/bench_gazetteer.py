@@ -4,6 +4,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,5 +103,5 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _median_ms(look_up: Callable[[str], object], names: tuple[str, ...], rounds: int) -> float:
     """Return the median time of a look-up over all names, warm, in milliseconds."""
-    times = [_seconds(lambda name=name: look_up(name)) for _ in range(rounds) for name in names]  # type: ignore[misc]
+    times = [_seconds(partial(look_up, name)) for _ in range(rounds) for name in names]
     return 1000 * statistics.median(times)

@@ -205,8 +205,15 @@ def _plain_front(
 def _ground(rng: np.random.Generator, style: Style, walls: Walls) -> list[Surface]:
     """Return cobbled road, kerb and pavement; the house throws a soft shade at its foot."""
     width, depth = walls.width_m, walls.depth_m
-    stones = {"brick_m": (0.21, 0.14), "spread": 0.11, "mortar": (98, 94, 88)}
-    road = tex.brick(rng, (816, 1984), style.paving, 32, **stones)  # type: ignore[arg-type]
+    road = tex.brick(
+        rng,
+        (816, 1984),
+        style.paving,
+        32,
+        brick_m=(0.21, 0.14),
+        spread=0.11,
+        mortar=(98, 94, 88),
+    )
     slabs = tex.brick(
         rng,
         (190, 2000),

@@ -1,5 +1,6 @@
 """LangChain's own tests for tools, on the tools that need no photo."""
 
+from pathlib import Path
 from typing import Any
 
 from langchain_core.tools import BaseTool
@@ -26,7 +27,7 @@ class TestCommitLocation(ToolsUnitTests):
 class TestUseHint(ToolsUnitTests):
     @property
     def tool_constructor(self) -> BaseTool:
-        return make_use_hint(Workbench(PhotoStore("unused")))  # type: ignore[arg-type]
+        return make_use_hint(Workbench(PhotoStore(Path("unused"))))
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class TestUseHint(ToolsUnitTests):
 class TestClusterCandidates(ToolsUnitTests):
     @property
     def tool_constructor(self) -> BaseTool:
-        return make_cluster_candidates(Workbench(PhotoStore("unused")))  # type: ignore[arg-type]
+        return make_cluster_candidates(Workbench(PhotoStore(Path("unused"))))
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:
