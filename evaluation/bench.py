@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUITES = ("geo", "text", "gallery", "locate")
+ON_PHOTOS = ("text", "gallery")
+"""Suites that need a folder of real photos; no such photos come with the product."""
+MANIFEST = "photos/manifest.csv"
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.suite) - set(SUITES)):
         parser.error(f"unknown suite {unknown[0]!r}, choose from {', '.join(SUITES)}")
+    if options.data and not (options.data / MANIFEST).is_file():
+        parser.error(f"--data {str(options.data)!r} holds no {MANIFEST}")
     missed = 0
     for suite in options.suite or SUITES:
+        if suite in ON_PHOTOS and not options.data:
+            print(f"     {suite}: not measured, it needs --data FOLDER with {MANIFEST}")
+            continue
         for row in measurements(suite, options.data):
             print(format_row(row), flush=True)
             missed += row.met is False
