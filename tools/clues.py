@@ -9,7 +9,7 @@ Knows how clues are weighed together into one honest distribution. The model:
   otherwise in any language of the country's signs. Lines count by legibility and length.
 * Clues of one kind are dependent: the k-th counts 1 / k.
 * Every clue may be wrong: none multiplies a country by less than its floor, and the share
-  that goes to no country at all shrinks only as legible letters are added.
+  that goes to no country at all shrinks as legible letters and kinds of clue are added.
 """
 
 from collections.abc import Sequence
@@ -81,8 +81,7 @@ def country_clues(
     if driving_side is not None:
         clues.append(driving_clue(driving_side))
     told = [line for line, _ in read if line_likelihood(line) is not None]
-    letters = sum(sum(c.isalpha() for c in line) * sure for line, sure in read)
-    known = (1 - WRONG_SHARE) * (1 - 0.5 ** (1 + letters / DOUBT_LETTERS))
+    known = (1 - WRONG_SHARE) * (1 - _doubt(read, clues))
     if not told and not clues:
         return CountryClues(shares={})
     score = np.log(photo_prior()) + country_shares_of_lines(read) + _clue_score(clues)
@@ -98,6 +97,15 @@ def country_clues(
 def warm() -> None:
     """Load the language models, seconds on a slow machine, so that the first look-up is quick."""
     country_clues(["warm up the language models"])
+
+
+def _doubt(read: Sequence[tuple[str, float]], clues: Sequence[Clue]) -> float:
+    """Return how likely text this short tells nothing: less with every letter and kind of clue."""
+    letters = sum(sum(c.isalpha() for c in line) * sure for line, sure in read)
+    floors: dict[str, float] = {}
+    for clue in clues:
+        floors[clue.kind] = min(clue.floor, floors.get(clue.kind, 1.0))
+    return float(0.5 ** (1 + letters / DOUBT_LETTERS) * np.prod(list(floors.values())))
 
 
 def _distinct(lines: Sequence[str], confidences: Sequence[float] | None) -> list[tuple[str, float]]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from tools.clues_prior import countries, country_facts, drives_left
 from tools.clues_usage import Clue
 
-DOMAIN_FLOOR = 0.015
-CALLING_CODE_FLOOR = 0.015
+DOMAIN_FLOOR = 0.006
+CALLING_CODE_FLOOR = 0.006
 NATIONAL_NUMBER_FLOOR = 0.35
-CURRENCY_FLOOR = 0.08
+CURRENCY_FLOOR = 0.03
 PLATE_FLOOR = 0.3
 DRIVING_FLOOR = 0.03
 
@@ -197,7 +197,8 @@ def _prices(line: str) -> Iterator[Clue]:
     if not any(character.isdigit() for character in line):
         return
     for pattern, codes in PRICES:
-        match = re.search(rf"(?:(?:{pattern}) ?\d)|(?:\d ?(?:{pattern})(?!\w))", line)
+        amount = rf"(?:(?:{pattern}) ?\d[\d.,]*)|(?:\d[\d.,]* ?(?:{pattern})(?!\w))"
+        match = re.search(amount, line)
         if match:
             why = f"price {match.group(0)!r}"
             yield _clue(line, "currency", why, codes.split(), CURRENCY_FLOOR)

@@ -248,3 +248,25 @@ def test_bad_arguments_are_refused(bench: Workbench, arguments: dict[str, object
 
 def test_no_text_is_no_evidence() -> None:
     assert clue_evidence(CountryClues(shares={})) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "country"),
+    [
+        ("+81 3-1234-5678", "JP"),
+        ("info@firma.dk", "DK"),
+        ("www.example.co.nz", "NZ"),
+        ("12,50 zł", "PL"),
+        ("£3.50", "GB"),
+        ("SW1A 1AA", "GB"),
+    ],
+)
+def test_one_hard_clue_tells_the_country_without_many_letters(line: str, country: str) -> None:
+    found = country_clues([line])
+    assert max(found.shares, key=lambda code: found.shares[code]) == country
+    assert found.shares[country] > 0.5
+
+
+def test_a_price_is_quoted_whole() -> None:
+    (clue,) = country_clues(["12,50 zł"]).clues
+    assert clue.why == "price '12,50 zł'"
