@@ -52,7 +52,9 @@ def _working_folder(work: Path) -> Iterator[None]:
 
 def _rendered(work: Path, console: Console) -> None:
     """Locate a known corner, a corner that is only readable, and open land."""
+    from cli.progress import build_with_progress
     from evaluation.demo import prepare_world
+    from evaluation.world import WORLD_VERSION
 
     with console.status("Drawing a small world ..."):
         world = prepare_world(work / "world")
@@ -70,11 +72,14 @@ def _rendered(work: Path, console: Console) -> None:
         (title, world.path(shot), (shot.latitude, shot.longitude))
         for title, shot in stories.items()
     ]
-    _tell(world.gallery_folder, work, shots, console)
+    gallery = work / f"gallery-{WORLD_VERSION}"
+    build_with_progress(world.gallery_folder, gallery)
+    _tell(gallery, work, shots, console)
 
 
 def _own(photos: Path, work: Path, console: Console) -> None:
     """Hide the position of one of the user's photos and find it again."""
+    from cli.progress import build_with_progress
     from evaluation.demo import split_user_photos
 
     work = work / "own"
@@ -87,22 +92,23 @@ def _own(photos: Path, work: Path, console: Console) -> None:
     )
     truth = (split.truth.latitude, split.truth.longitude)
     shots = [("The photo without its position", split.query_path, truth)]
-    _tell(split.gallery_folder, work, shots, console)
+    # Anew each time: a former run's gallery may hold the photo that is hidden now.
+    gallery = work / "gallery"
+    build_with_progress(split.gallery_folder, gallery, fresh=True)
+    _tell(gallery, work, shots, console)
 
 
 def _tell(
-    folder: Path,
+    gallery: Path,
     work: Path,
     shots: list[tuple[str, Path, tuple[float, float]]],
     console: Console,
 ) -> None:
-    """Build the gallery, locate each photo, compare with the truth, name the reports."""
+    """Locate each photo, compare with the truth, name the reports."""
     from agent.geolocator import Geolocator
-    from cli.progress import build_with_progress, prepare_gazetteer
+    from cli.progress import prepare_gazetteer
     from cli.run import locate_with_output
 
-    gallery = work / "gallery"
-    build_with_progress(folder, gallery)
     prepare_gazetteer()
     with Geolocator([gallery]) as geolocator:
         with console.status("Loading models ..."):
