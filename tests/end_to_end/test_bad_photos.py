@@ -37,12 +37,18 @@ BAD = {
     "half.png": (encoded(scene(1), "PNG")[:3_000], "cut short"),
     "huge.png": (encoded(Image.new("1", (30_000, 30_000)), "PNG"), "30,000 x 30,000"),
     "declared.png": (png(30_000, 30_000, rows=b""), "limit 100,000,000"),
-    "text-bomb.png": (small_png(png_chunk(b"zTXt", b"C\0\0" + BOMB), data=PIXELS), "large"),
+    "text-bomb.png": (
+        small_png(png_chunk(b"zTXt", b"C\0\0" + BOMB), data=PIXELS),
+        "1,048,576 bytes",
+    ),
     "international-bomb.png": (
         small_png(png_chunk(b"iTXt", b"C\0\1\0\0\0" + BOMB), data=PIXELS),
-        "large",
+        "1,048,576 bytes",
     ),
-    "profile-bomb.png": (small_png(png_chunk(b"iCCP", b"p\0\0" + BOMB), data=PIXELS), "large"),
+    "profile-bomb.png": (
+        small_png(png_chunk(b"iCCP", b"p\0\0" + BOMB), data=PIXELS),
+        "1,048,576 bytes",
+    ),
     "many-texts.png": (
         small_png(
             *(png_chunk(b"zTXt", b"C\0\0" + zlib.compress(bytes(60_000), 9)) for _ in range(3000)),
