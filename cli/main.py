@@ -85,6 +85,12 @@ def _stop(number: int, _: object) -> None:
     raise Stopped(number)
 
 
+def _drop_quietly(dropped: "sys.UnraisableHookArgs") -> None:
+    """Say nothing of a `Stopped` that Python drops inside a finaliser: its timer still ends us."""
+    if not isinstance(dropped.exc_value, Stopped):
+        sys.__unraisablehook__(dropped)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -93,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:  # we are the program, not a function of another one
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
+        sys.unraisablehook = _drop_quietly
     try:
         cli.main(args=arguments, prog_name="graticule", standalone_mode=False)
     except GeolocationError as error:
