@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent.budget import Budget
@@ -28,7 +28,6 @@ class Settings(BaseSettings):
     """E-mail or page that a geocoding server's operator may use; sent in the user agent."""
     model_url: str = ""
     """Base address of an OpenAI-compatible server, for `doctor`."""
-    model_api_key: SecretStr = SecretStr("")
     qdrant_url: str = ""
 
     @property
