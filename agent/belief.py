@@ -2,8 +2,8 @@
 
 A pure function of the evidence list: order, duplicates and longitude wrap do not matter.
 
-Model. The prior `p(x)` is photo density, taken as settlements weighted by a power of their
-population. Evidence of one group is dependent and averaged, not multiplied. Groups are
+Model. The prior `p(x)` is photo density, taken as settlements weighted by the square root of
+their population. Evidence of one group is dependent and averaged, not multiplied. Groups are
 independent, and each may be wrong: a group of weight `w` multiplies belief by
 `w f(x) / p(x) + (1 - w)`, where `f` is what the group says if it is right.
 

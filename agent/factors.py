@@ -21,9 +21,6 @@ Settlements = tuple[Floats, Floats, list[str]]
 """Points `[N, 2]`, populations `[N]`, ISO 3166-1 alpha-2 codes of `N` settlements."""
 
 EARTH_KM2 = 510_065_600.0
-PHOTO_EXPONENT = 0.65
-"""Photos of a settlement grow with its population to this power: inside countries, the 25,553
-photos of YFCC26k that lie in one are likeliest under 0.6 to 0.7."""
 PEOPLE_PER_KM2 = 1_500.0
 """Density that turns a population into a settlement's extent."""
 BACKGROUND_SHARE = 0.1
@@ -40,7 +37,7 @@ class Prior:
     def __init__(self, settlements: Settlements) -> None:
         self.points, population, countries = settlements
         self.countries = np.asarray(countries, dtype=np.str_)
-        weight = np.maximum(population, 1.0) ** PHOTO_EXPONENT
+        weight = np.sqrt(np.maximum(population, 1.0))
         self.mass: Floats = weight / weight.sum()
         self.extent_km: Floats = np.sqrt(np.maximum(population, 1.0) / PEOPLE_PER_KM2 / np.pi)
 

@@ -1,5 +1,6 @@
 """Path arguments that survive file names in any bytes, and files to write checked in advance."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,12 +16,15 @@ class ExistingPath(click.Path):
         super().__init__(path_type=Path, readable=False)
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> Path:
         """Refuse the empty path, which would mean the current folder."""
         if not str(value):
             self.fail("the path is empty; give one", param, ctx)
-        converted = super().convert(value, param, ctx)  # type: ignore[arg-type]
+        converted = super().convert(value, param, ctx)
         assert isinstance(converted, Path)
         return converted
 
@@ -37,7 +41,10 @@ class NewFile(ExistingPath):
         self.beginning = beginning
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> Path:
         """Refuse what cannot be written, and to overwrite something else."""
         path = super().convert(value, param, ctx)

@@ -6,6 +6,7 @@ both, when a line has four letters or more and the recogniser is surer than not.
 
 import csv
 import functools
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from geo import sphere
 from geo.gazetteer import Gazetteer
 from tools.clues import CountryClues, clue_evidence, country_clues, warm
 from tools.clues_prior import countries, country_facts
-from tools.overlays import is_overlay
-from tools.read_text import TextReader
+from tools.read_text import TextLine, TextReader
 from tools.recognizer import RapidRecognizer
 
 SETTLEMENT_POPULATION = 15_000
 CONFIDENT = 0.8
+WATERMARK = re.compile(r"g[o0]{2}[gq]l|mapillary|street ?view", re.IGNORECASE)
 UNNAMED_SHARE = 0.0005
 """Share of a country that is not in the stated list, for the log loss."""
 
@@ -42,7 +43,8 @@ class Reading:
     baseline: tuple[str, ...]
     """The baseline's countries, best first; empty where nothing is legible."""
     seconds: float
-    overlays_used: int
+    watermarks_read: int
+    watermarks_used: int
 
 
 def measure(data: Path | None) -> Iterator[Measurement]:
@@ -80,7 +82,8 @@ def read_photos(data: Path, categories: Sequence[str]) -> Iterator[Reading]:
             legible=legible([(x.text, x.confidence) for x in used]),
             baseline=baseline_countries([(text, score) for text, score, _ in raw]),
             seconds=seconds,
-            overlays_used=sum(is_overlay(clue.text) for clue in ours.clues),
+            watermarks_read=_watermarks(lines),
+            watermarks_used=_watermarks(used),
         )
 
 
@@ -140,10 +143,6 @@ def reading_figures(signs: Sequence[Reading]) -> Iterator[Measurement]:
         )  # fmt: skip
     milliseconds = [1000 * sign.seconds for sign in signs]
     yield Measurement("reading and clues per photo, median", float(np.median(milliseconds)), "ms")
-    yield Measurement(
-        "overlay words used as clues", sum(sign.overlays_used for sign in signs), "", "", "0",
-        not any(sign.overlays_used for sign in signs),
-    )  # fmt: skip
 
 
 def calibration_figures(signs: Sequence[Reading]) -> Iterator[Measurement]:
@@ -235,8 +234,20 @@ def ordinary_figures(photos: Sequence[Reading]) -> Iterator[Measurement]:
     wrong = len(sure) - sum(sure)
     yield Measurement(
         f"ordinary photos given a wrong country at {CONFIDENT:.0%} or more", wrong,
-        f"of {len(sure)} so sure", "", "at most a fifth", wrong <= 0.2 * len(sure),
+        "", f"of {len(sure)} so sure", "at most a fifth",
+        wrong <= 0.2 * len(sure) if sure else None,
     )  # fmt: skip
+    seen = sum(photo.watermarks_read for photo in photos)
+    used = sum(photo.watermarks_used for photo in photos)
+    yield Measurement(
+        "watermarks handed on as clues", used, "", f"of {seen} read", "0",
+        used == 0 if seen else None,
+    )  # fmt: skip
+
+
+def _watermarks(lines: Sequence[TextLine]) -> int:
+    """Count lines with a frame's watermark, told independently of `tools.overlays`."""
+    return sum(WATERMARK.search(line.text) is not None for line in lines)
 
 
 def _percent(hits: Sequence[bool]) -> float:

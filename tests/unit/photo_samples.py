@@ -3,9 +3,15 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, ImageFilter
+
+from encoders.photo_file import Limits
+from encoders.pixels import open_photo
+from geo.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "HEIF")
 
@@ -75,3 +81,13 @@ def xmp(properties: str) -> bytes:
         'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
         f'{properties}/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     ).encode()
+
+
+def refusal(source: Path | bytes, limits: Limits | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        open_photo(source, limits)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.isprintable()
+    assert ";" in message, "no remedy"
+    return message

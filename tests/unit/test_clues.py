@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -203,7 +204,7 @@ def test_a_line_without_letters_has_no_language() -> None:
 
 
 @pytest.fixture
-def bench(tmp_path) -> Workbench:  # type: ignore[no-untyped-def]  # a path
+def bench(tmp_path: Path) -> Workbench:
     return Workbench(photos=PhotoStore(tmp_path))
 
 

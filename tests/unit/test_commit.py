@@ -1,5 +1,7 @@
 """A commit names its evidence and is whole, or goes back to the driver."""
 
+from typing import Any
+
 import pytest
 
 from tools.commit import commit_location
@@ -38,6 +40,6 @@ def test_a_coordinate_named_by_the_driver_is_evidence_like_any_other() -> None:
         ),
     ],
 )
-def test_half_commits_are_refused(arguments: dict[str, object], message: str) -> None:
+def test_half_commits_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ToolError, match=message):
-        commit_location(**arguments)  # type: ignore[arg-type]
+        commit_location(**arguments)

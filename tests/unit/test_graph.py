@@ -194,7 +194,7 @@ def test_a_bug_in_a_tool_stops_the_run(run: Run) -> None:
 
 def test_faulty_data_of_a_tool_is_a_bug_and_not_the_drivers_fault(run: Run) -> None:
     def faulty(value: int) -> ToolReply:
-        return "", ToolOutcome(rejected=(Rejection(value=7, reason="x"),))  # type: ignore[arg-type]
+        return "", ToolOutcome.model_validate({"rejected": "not a list"})
 
     with pytest.raises(ValidationError):
         run(ScriptedDriver([[("look", {})]]), plain_tool("look", faulty))

@@ -93,13 +93,13 @@ def test_the_area_limits_the_search(bench: Workbench) -> None:
     compared = [name for name in ("scene0", "scene1", "scene2") if name in _json(outcome)]
     assert compared == ["scene2"]
     with pytest.raises(ToolError, match="three or none"):
-        tool.func(photo_id=photo.id, within_km=5.0)  # type: ignore[attr-defined]
+        _call(tool, photo_id=photo.id, within_km=5.0)
 
 
 def test_without_a_gallery_the_search_says_so(bench: Workbench) -> None:
     bare = Workbench(photos=bench.photos)
     with pytest.raises(ToolError, match="no gallery is open"):
-        make_search_similar_photos(bare).func(photo_id="0" * 64)  # type: ignore[attr-defined]
+        _call(make_search_similar_photos(bare), photo_id="0" * 64)
 
 
 def test_excluded_photos_and_circles_are_left_out(gallery: Gallery) -> None:
