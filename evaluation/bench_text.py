@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from agent.belief import believe, summarise
+from agent.nodes import PRIOR_POPULATION
 from evaluation.bench import Measurement
 from geo import sphere
 from geo.gazetteer import Gazetteer
@@ -24,7 +25,8 @@ from tools.clues_prior import countries, country_facts
 from tools.read_text import TextLine, TextReader
 from tools.recognizer import RapidRecognizer
 
-SETTLEMENT_POPULATION = 15_000
+HONEST_POINTS = 10
+"""A radius too wide is as dishonest as one too small; about two standard errors of 89 photos."""
 CONFIDENT = 0.8
 WATERMARK = re.compile(r"g[o0]{2}[gq]l|mapillary|street ?view", re.IGNORECASE)
 UNNAMED_SHARE = 0.0005
@@ -161,7 +163,7 @@ def calibration_figures(signs: Sequence[Reading]) -> Iterator[Measurement]:
         held = _percent([covers(sign.ours.shares, sign.country, level) for sign in read])
         yield Measurement(
             f"countries stated for {level:.0%} hold the truth", held, "%", "",
-            f"{100 * level:.0f} %", held >= 100 * level,
+            f"at least {100 * level:.0f} %", held >= 100 * level,
         )  # fmt: skip
 
 
@@ -200,7 +202,7 @@ def covers(shares: Mapping[str, float], truth: str, level: float) -> bool:
 
 def radius_figures(signs: Sequence[Reading]) -> Iterator[Measurement]:
     """Yield how often the radii that follow from text alone hold the truth."""
-    settlements = Gazetteer.open().settlements(SETTLEMENT_POPULATION)
+    settlements = Gazetteer.open().settlements(PRIOR_POPULATION)
     inside: dict[str, list[bool]] = {"km_50": [], "km_80": [], "km_95": []}
     radii: list[float] = []
     for sign in signs:
@@ -218,7 +220,7 @@ def radius_figures(signs: Sequence[Reading]) -> Iterator[Measurement]:
         held = _percent(hits)
         yield Measurement(
             f"radius stated for {level:.0f} % holds the truth", held, "%", "",
-            f"{level:.0f} %", held >= level,
+            f"{level:.0f} %, within {HONEST_POINTS} points", abs(held - level) <= HONEST_POINTS,
         )  # fmt: skip
 
 
