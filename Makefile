@@ -6,7 +6,7 @@ DATA   ?= $(wildcard ../shared/data)
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-slow lint bench serve clean
+.PHONY: demo test test-slow lint bench bench-world serve clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -27,6 +27,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench $(if $(DATA),--data '$(DATA)')
 
+bench-world: $(VENV)/.dev
+	$(BIN)/python -m evaluation.bench_world
+
 # The LangGraph development server around the state machine (the product's own server comes later).
 serve: $(VENV)/.core
 	$(PIP) install -c constraints.txt 'langgraph-cli[inmem]'
@@ -42,8 +45,9 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing the core and development packages (about a minute) ..."
-	$(PIP) install -c constraints.txt -e '.[dev]'
+	@echo "Installing torch, the core, the extras and the development packages (some minutes) ..."
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e '.[dev,encoders,train,server]'
 	@touch $@ $(VENV)/.core
 
 clean:
