@@ -1,0 +1,211 @@
+"""A family's heads over a backbone, as an encoder: photos, coordinates and words to vectors.
+
+Knows the protocol of `encoders.base` and devices. The image tower is loaded when the first photo
+or text comes: coordinates never need it.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from encoders.base import (
+    EncoderCard,
+    Vectors,
+    check_coordinates,
+    check_images,
+    check_texts,
+)
+from encoders.heads import Heads, PhotoFeatures
+from encoders.location import CHUNK
+from geo.errors import InputError
+
+if TYPE_CHECKING:
+    from encoders.backbones import Backbone
+    from encoders.segmenter import Segmenter
+
+IMAGE_BATCH = 16
+"""Photos that pass through the tower at once."""
+LabelMap = npt.NDArray[np.uint8]
+
+
+class FamilyEncoder:
+    """An `AlignedEncoder` made of a backbone and one family's heads.
+
+    Args:
+        heads: with their weights in place; moved to `device` and prepared for inference.
+        load_backbone: gives the backbone when it is first needed.
+        backbone_name: of that backbone, for the card.
+        backbone_fingerprint: of that backbone's weights and preprocessing, known unloaded.
+        name: of the encoder; the family's by default.
+        licence: of the heads' weights.
+        device: where the heads compute; the backbone has its own.
+        segmenter: makes segmentation maps for families that look at them.
+    """
+
+    def __init__(
+        self,
+        heads: Heads,
+        load_backbone: "Callable[[], Backbone]",
+        *,
+        backbone_name: str,
+        backbone_fingerprint: str,
+        name: str = "",
+        licence: str = "",
+        device: torch.device | None = None,
+        segmenter: "Segmenter | None" = None,
+    ) -> None:
+        self.device = device or torch.device("cpu")
+        self.heads = heads.to(self.device).eval().requires_grad_(False)
+        self.heads.prepare()
+        self.segmenter = segmenter
+        self._load_backbone = load_backbone
+        self._lock = threading.Lock()
+        self._name = name or heads.family
+        self._licence = licence
+        self._backbone_name = backbone_name
+        self._backbone_fingerprint = backbone_fingerprint
+
+    @cached_property
+    def card(self) -> EncoderCard:
+        """Who this is; the fingerprint covers heads, backbone, preprocessing and segmenter."""
+        heads = self.heads
+        return EncoderCard(
+            name=self._name,
+            fingerprint=self._fingerprint(),
+            spaces=dict(heads.spaces),
+            licence=self._licence,
+            backbone=self._backbone_name,
+            image_spaces=heads.image_spaces,
+            location_spaces=heads.location_spaces,
+            text_spaces=heads.text_spaces,
+            retrieval=heads.retrieval,
+            alignment=heads.alignment,
+            temperature=round(heads.temperature, 4),
+        )
+
+    def _fingerprint(self) -> str:
+        segmenter = self.segmenter.fingerprint if self.segmenter else ""
+        parts = [self.heads.family, self.heads.config.model_dump_json()]
+        parts += [heads_digest(self.heads), self._backbone_fingerprint, segmenter]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @cached_property
+    def _loaded_backbone(self) -> "Backbone":
+        return self._load_backbone()
+
+    @property
+    def backbone(self) -> "Backbone":
+        """The tower, loaded now if it was not.
+
+        Raises:
+            UnavailableError: its weights are not on this machine.
+        """
+        with self._lock:
+            return self._loaded_backbone
+
+    def encode_images(
+        self, images: Sequence[Image.Image], segmentations: Sequence[LabelMap] | None = None
+    ) -> dict[str, Vectors]:
+        """Encode upright RGB photos; see `Encoder.encode_images`.
+
+        Args:
+            images: the photos.
+            segmentations: for families that look at them, one `[H, W]` map of class numbers a
+                photo; made by the segmenter otherwise.
+
+        Raises:
+            InputError: see `check_images`; or the family needs maps and there is no segmenter.
+            UnavailableError: the tower's weights are not on this machine.
+        """
+        check_images(images)
+        if segmentations is not None and len(segmentations) != len(images):
+            raise InputError(
+                f"{len(segmentations)} segmentation maps for {len(images)} photos; give one each"
+            )
+        chunks = []
+        for start in range(0, len(images), IMAGE_BATCH):
+            part = slice(start, start + IMAGE_BATCH)
+            maps = segmentations[part] if segmentations is not None else None
+            features = self.photo_features(images[part], maps)
+            with torch.inference_mode():
+                chunks.append(self.heads.encode_photos(features))
+        return _joined(chunks)
+
+    def photo_features(
+        self, images: Sequence[Image.Image], segmentations: Sequence[LabelMap] | None = None
+    ) -> PhotoFeatures:
+        """Return what the heads see of at most a batch of photos, on their device."""
+        needs = self.heads.needs
+        found = self.backbone.image_features(images, tokens="tokens" in needs)
+        segments = self._segments(images, segmentations) if "segments" in needs else None
+        return PhotoFeatures(
+            pooled=found.pooled.to(self.device),
+            tokens=found.tokens.to(self.device) if found.tokens is not None else None,
+            segments=segments,
+        )
+
+    def _segments(
+        self, images: Sequence[Image.Image], segmentations: Sequence[LabelMap] | None
+    ) -> Tensor:
+        from encoders.segmenter import crop_as_photo
+
+        if segmentations is None:
+            if self.segmenter is None:
+                raise InputError(
+                    f"encoder {self._name!r} looks at segmentation maps and has no segmenter; give "
+                    "`segmentations`, or load it with a segmenter"
+                )
+            segmentations = self.segmenter.segment(images)
+        spec = self.backbone.spec
+        cropped = [crop_as_photo(one, spec.image_size, spec.resize_mode) for one in segmentations]
+        return torch.from_numpy(np.stack(cropped)).to(self.device)
+
+    def encode_locations(self, coordinates: npt.ArrayLike) -> dict[str, Vectors]:
+        """Encode `[N, 2]` latitude, longitude; see `AlignedEncoder.encode_locations`."""
+        points = check_coordinates(coordinates)
+        if not self.heads.location_spaces:
+            raise InputError(f"encoder {self._name!r} encodes no locations; use another family")
+        chunks = []
+        with torch.inference_mode():
+            for part in torch.from_numpy(points).split(CHUNK):
+                chunks.append(self.heads.encode_points(part.to(self.device)))
+        return _joined(chunks)
+
+    def encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """Encode captions; see `AlignedEncoder.encode_texts`."""
+        checked = check_texts(texts)
+        if not self.heads.text_spaces:
+            raise InputError(f"encoder {self._name!r} encodes no texts; use g3 or transgeoclip")
+        chunks = []
+        for start in range(0, len(checked), IMAGE_BATCH):
+            features = self.backbone.text_features(checked[start : start + IMAGE_BATCH])
+            with torch.inference_mode():
+                chunks.append(self.heads.encode_captions(features.to(self.device)))
+        return _joined(chunks)
+
+
+def heads_digest(heads: Heads) -> str:
+    """Return the SHA-256 over names, shapes and values of every weight of the heads."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(heads.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array)
+    return digest.hexdigest()
+
+
+def _joined(chunks: Iterable[dict[str, Tensor]]) -> dict[str, Vectors]:
+    rows = list(chunks)
+    return {
+        space: torch.cat([chunk[space] for chunk in rows]).float().cpu().numpy()
+        for space in rows[0]
+    }

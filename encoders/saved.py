@@ -1,0 +1,226 @@
+"""An encoder in a folder: `heads.safetensors`, `card.json`, and small towers beside them.
+
+The card says what the weights are, which backbone they sit on, and a few numbers that they must
+give again: a file that was swapped, cut or read on another architecture does not load.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from encoders.families import family_classes
+from encoders.heads import Heads, PhotoFeatures
+from encoders.photo_file import printable
+from geo.errors import InputError
+
+if TYPE_CHECKING:
+    from encoders.backbones import Backbone
+
+FORMAT_VERSION = 1
+HEADS_FILE, CARD_FILE, TOWER_FILE = "heads.safetensors", "card.json", "tower.safetensors"
+PROBE_POINTS = ((48.8584, 2.2945), (-33.8568, 151.2153), (90.0, 0.0), (-90.0, 180.0), (0.0, -180.0))
+"""Places every card's probe encodes: two cities, both poles, the antimeridian."""
+PROBE_NUMBERS = 8
+PROBE_TOLERANCE = 1e-4
+MAX_CARD_BYTES = 1_000_000
+
+
+class SavedBackbone(BaseModel):
+    """Which tower a saved encoder sits on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    model: dict[str, Any] | None = None
+    """Architecture of a tower saved beside the heads; None for one that is known by name."""
+
+
+class SavedCard(BaseModel):
+    """What `card.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["graticule-encoder"] = "graticule-encoder"
+    version: int = FORMAT_VERSION
+    name: str
+    family: str
+    config: dict[str, Any]
+    backbone: SavedBackbone
+    licence: str = ""
+    heads_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    probe: dict[str, list[float]] = Field(default_factory=dict)
+    """First numbers of what fixed inputs encode to, for each space and kind of input."""
+    made_by: dict[str, Any] = Field(default_factory=dict)
+    """How it was made: training settings, or the file it was imported from."""
+
+
+def save_encoder(
+    folder: Path,
+    heads: Heads,
+    backbone: "Backbone",
+    *,
+    name: str = "",
+    licence: str = "",
+    made_by: dict[str, Any] | None = None,
+) -> SavedCard:
+    """Write heads and card into `folder`, and the tower too where it has no published name.
+
+    The card comes last: a folder without one is not an encoder.
+
+    Raises:
+        InputError: `folder` holds another encoder's files.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    _write(folder / HEADS_FILE, lambda path: save_file(_plain(heads.state_dict()), path))
+    model = backbone.spec.model_config_of_tower()
+    if model is not None:
+        state = _plain(backbone.model.state_dict())
+        _write(folder / TOWER_FILE, lambda path: save_file(state, path))
+    heads.eval()
+    card = SavedCard(
+        name=name or heads.family,
+        family=heads.family,
+        config=heads.config.model_dump(mode="json"),
+        backbone=SavedBackbone(
+            name=backbone.spec.name, fingerprint=backbone.fingerprint, model=model
+        ),
+        licence=licence,
+        heads_sha256=_sha256(folder / HEADS_FILE),
+        probe=probe(heads),
+        made_by=made_by or {},
+    )
+    text = card.model_dump_json(indent=1)
+    _write(folder / CARD_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    return card
+
+
+def read_card(folder: Path) -> SavedCard:
+    """Read and check `card.json`.
+
+    Raises:
+        InputError: no such folder, no encoder in it, or one of another format.
+    """
+    shown = repr(printable(str(folder)))
+    try:
+        data = (folder / CARD_FILE).read_bytes()[: MAX_CARD_BYTES + 1]
+    except OSError as error:
+        raise InputError(
+            f"{shown} holds no encoder ({error.strerror}: {CARD_FILE}); give the folder that "
+            "`graticule train` or `graticule weights import` wrote"
+        ) from None
+    try:
+        stated = json.loads(data)
+        if isinstance(stated, dict) and stated.get("version", FORMAT_VERSION) != FORMAT_VERSION:
+            version = printable(repr(stated["version"]), 40)
+            raise InputError(
+                f"encoder {shown} has format {version}, this version reads {FORMAT_VERSION}; "
+                "train or import it again"
+            )
+        return SavedCard.model_validate(stated)
+    except (ValidationError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"card of encoder {shown} is damaged; train or import it again"
+        ) from None
+
+
+def load_heads(folder: Path, card: SavedCard) -> Heads:
+    """Return the heads of a saved encoder, checked against their card.
+
+    Raises:
+        InputError: the file is missing, damaged, not the card's, or fails the numeric check.
+    """
+    from encoders.checkpoints import fit_keys, read_state
+
+    shown = repr(printable(str(folder)))
+    path = folder / HEADS_FILE
+    if not path.is_file():
+        raise InputError(f"encoder {shown} lacks {HEADS_FILE}; train or import it again")
+    if (found := _sha256(path)) != card.heads_sha256:
+        raise InputError(
+            f"card of encoder {shown} does not match its weights: SHA-256 {found[:12]}, the card "
+            f"says {card.heads_sha256[:12]}; copy both files together again"
+        )
+    heads_class, config_class = family_classes(card.family)
+    try:
+        config = config_class.model_validate_json(json.dumps(card.config))
+    except ValidationError as error:
+        raise InputError(
+            f"card of encoder {shown} has a configuration that {card.family} does not know "
+            f"({error.errors()[0]['msg']}); train or import it again"
+        ) from None
+    heads = heads_class(config)
+    fit_keys(heads, read_state(path))
+    check_probe(heads.eval(), card, shown)
+    return heads
+
+
+def check_probe(heads: Heads, card: SavedCard, shown: str) -> None:
+    """Compare what fixed inputs encode to with the numbers on the card.
+
+    Raises:
+        InputError: they differ.
+    """
+    now = probe(heads)
+    for key, numbers in card.probe.items():
+        got = now.get(key, [])
+        apart = max((abs(a - b) for a, b in zip(got, numbers, strict=False)), default=0.0)
+        if len(got) != len(numbers) or not apart <= PROBE_TOLERANCE:
+            raise InputError(
+                f"encoder {shown} gives other numbers than its card for {key} (apart by "
+                f"{apart:.2g}, limit {PROBE_TOLERANCE:g}); the weights or the code changed: "
+                "train or import it again"
+            )
+
+
+def probe(heads: Heads) -> dict[str, list[float]]:
+    """Return the first numbers of what fixed inputs encode to, for each kind and space."""
+    config = heads.config
+    waves = torch.sin(torch.arange(2 * config.backbone_width).reshape(2, -1) * 0.37)
+    tokens = segments = None
+    if "tokens" in heads.needs:
+        tokens = torch.cos(torch.arange(2 * 49 * config.token_width).reshape(2, 49, -1) * 0.11)
+    if "segments" in heads.needs:
+        segments = (torch.arange(2 * 56 * 56).reshape(2, 56, 56) // 97 % 5).to(torch.uint8)
+    device = next((p.device for p in heads.parameters()), torch.device("cpu"))
+    photos = PhotoFeatures(
+        *(None if t is None else t.to(device) for t in (waves, tokens, segments))  # type: ignore[arg-type]
+    )
+    with torch.inference_mode():
+        found = {f"photo {s}": v for s, v in heads.encode_photos(photos).items()}
+        if heads.location_spaces:
+            points = torch.tensor(PROBE_POINTS, dtype=torch.float64, device=device)
+            found |= {f"place {s}": v for s, v in heads.encode_points(points).items()}
+        if heads.text_spaces:
+            encoded = heads.encode_captions(waves.to(device))
+            found |= {f"text {s}": v for s, v in encoded.items()}
+    return {
+        key: [round(float(x), 7) for x in rows[:, :PROBE_NUMBERS].flatten().cpu()]
+        for key, rows in found.items()
+    }
+
+
+def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors so that none shares memory, which safetensors refuses."""
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+
+
+def _write(path: Path, write: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    partial.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
