@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Projection = Literal["equal_earth", "mercator"]
 
@@ -30,8 +31,10 @@ FEATURES = 256
 HIDDEN = 1024
 LOCATION_WIDTH = 512
 GEOCLIP_SIGMAS = (2**0, 2**4, 2**8)
-CHUNK = 2048
-"""Coordinates encoded at once: the activations of one capsule then stay in the cache."""
+CHUNK = 512
+"""Neighbouring coordinates encoded at once: few enough that many units are silent for all."""
+WORTH_SKIPPING = 0.75
+"""Skip silent units where at most this share speaks: picking weights costs time as well."""
 NEGLIGIBLE = 1e-30
 """Weights below it change no output bit, but subnormal ones stall a CPU's multipliers."""
 
@@ -102,8 +105,42 @@ class Capsule(nn.Module):
 
     def forward(self, flat: Tensor) -> Tensor:
         """Map `[N, 2]` projected coordinates to `[N, width]`."""
-        out: Tensor = self.head(self.capsule(flat))
-        return out
+        if torch.is_grad_enabled():
+            out: Tensor = self.head(self.capsule(flat))
+            return out
+        hidden: Tensor = self.capsule[1](self.capsule[0](flat)).relu_()
+        for layer in (self.capsule[3], self.capsule[5]):
+            hidden = _linear(layer, hidden).relu_()
+        return _linear(self.head[0], hidden)
+
+
+def _linear(layer: nn.Module, hidden: Tensor) -> Tensor:
+    """Apply a linear layer without those inputs, none negative, that are zero in every row.
+
+    Units of the coarse capsules are silent over whole regions, so among neighbours on the map
+    most of a layer need not be multiplied.
+    """
+    assert isinstance(layer, nn.Linear)
+    speaking = hidden.amax(dim=0) > 0
+    if speaking.sum() > WORTH_SKIPPING * len(speaking):
+        return F.linear(hidden, layer.weight, layer.bias)
+    live = speaking.nonzero().squeeze(1)
+    weight = layer.weight.index_select(1, live)
+    return F.linear(hidden.index_select(1, live), weight, layer.bias)
+
+
+def map_order(points: Tensor) -> Tensor:
+    """Return the order `[N]` that puts neighbours on the map side by side.
+
+    Along the Z-order curve (Morton, IBM 1966) of a 65,536 x 65,536 grid.
+    """
+    scale = torch.tensor([65535 / 180, 65535 / 360], dtype=torch.float64)
+    cells = ((points.double().cpu() + torch.tensor([90.0, 180.0])) * scale).long()
+    key = torch.zeros(len(cells), dtype=torch.long)
+    for bit in range(16):
+        key |= ((cells[:, 1] >> bit) & 1) << (2 * bit)
+        key |= ((cells[:, 0] >> bit) & 1) << (2 * bit + 1)
+    return key.argsort()
 
 
 class LocationEncoder(nn.Module):

@@ -25,7 +25,7 @@ from encoders.base import (
     check_texts,
 )
 from encoders.heads import Heads, PhotoFeatures
-from encoders.location import CHUNK
+from encoders.location import CHUNK, map_order
 from geo.errors import InputError
 
 if TYPE_CHECKING:
@@ -174,11 +174,14 @@ class FamilyEncoder:
         points = check_coordinates(coordinates)
         if not self.heads.location_spaces:
             raise InputError(f"encoder {self._name!r} encodes no locations; use another family")
+        distinct, rows = np.unique(points, axis=0, return_inverse=True)
+        order = map_order(torch.from_numpy(distinct)).numpy()
         chunks = []
         with torch.inference_mode():
-            for part in torch.from_numpy(points).split(CHUNK):
+            for part in torch.from_numpy(distinct[order]).split(CHUNK):
                 chunks.append(self.heads.encode_points(part.to(self.device)))
-        return _joined(chunks)
+        back = np.argsort(order)[rows.ravel()]
+        return {space: vectors[back] for space, vectors in _joined(chunks).items()}
 
     def encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Encode captions; see `AlignedEncoder.encode_texts`."""
