@@ -10,7 +10,8 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
 * Country shares: `f` follows the shares between countries and the prior inside each.
 * Candidates: `f` is a mixture of heavy-tailed kernels, a bivariate Student t with two degrees
   of freedom, whose median distance is the candidate's `radius_km`: half of the truths lie
-  within it, 80 % within twice, 95 % within 4.4 times.
+  within it, 80 % within twice, 95 % within 4.4 times. A candidate with several `reaches` has
+  such a kernel for each.
 
   Where the evidence presupposed countries (`given_countries`), `f` is relative to the prior
   inside them, and belief outside them stays as it is: a town sought in a country that a sign

@@ -101,9 +101,9 @@ class CandidateGroup:
         self._weight = min(0.999, max(item.weight for item in items))
         self._scale = self._weight * (inside if self._given else 1.0)
         shares = _mixture(items)
-        self.points: Floats = np.array([(c.latitude, c.longitude) for c, _ in shares])
-        self.radius_km: Floats = np.array([c.radius_km for c, _ in shares])
-        self.share: Floats = np.array([share for _, share in shares])
+        self.points: Floats = np.array([kernel[:2] for kernel in shares])
+        self.radius_km: Floats = np.array([radius_km for _, _, radius_km in shares])
+        self.share: Floats = np.array(list(shares.values()))
 
     def samples(self) -> tuple[Floats, Floats, Floats]:
         """Return quantile points `[M, 2]`, their mass `[M]` and extent `[M]` in km."""
@@ -132,17 +132,27 @@ class CandidateGroup:
         return np.where(affected, 1 - self._weight, np.ones(len(countries)))
 
 
-def _mixture(items: Sequence[Evidence]) -> list[tuple[Candidate, float]]:
-    """Return the distinct candidates of a group with their shares, which sum to 1.
+def _mixture(items: Sequence[Evidence]) -> dict[tuple[float, float, float], float]:
+    """Return the distinct kernels of a group and their shares, which sum to 1.
 
-    A candidate that several dependent calls bring is one candidate with their mean share.
+    A kernel is a latitude, a longitude and a radius; a candidate has one for each of its
+    reaches. A candidate that several dependent calls bring is one with their mean share.
     """
     total = sum(item.weight for item in items)
-    held: dict[tuple[float, float, float], tuple[Candidate, float]] = {}
+    held: dict[tuple[float, float, float], float] = {}
     for item in items:
         scores = sum(max(c.score, 1e-6) for c in item.candidates)
         for c in item.candidates:
             share = max(c.score, 1e-6) / scores * item.weight / total
-            key = (c.latitude, c.longitude, c.radius_km)
-            held[key] = (c, share + (held[key][1] if key in held else 0.0))
-    return [held[key] for key in sorted(held)]
+            for radius_km, part in _reaches(c):
+                key = (c.latitude, c.longitude, radius_km)
+                held[key] = held.get(key, 0.0) + share * part
+    return dict(sorted(held.items()))
+
+
+def _reaches(candidate: Candidate) -> list[tuple[float, float]]:
+    """Return the radius and the share of each of a candidate's kernels."""
+    total = sum(reach.share for reach in candidate.reaches)
+    if not total:
+        return [(candidate.radius_km, 1.0)]
+    return [(reach.radius_km, reach.share / total) for reach in candidate.reaches]

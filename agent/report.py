@@ -28,6 +28,7 @@ KIND_WORDS = {
     "model_answer": "model's answer",
     "claimed_position": "position claimed by the file",
     "hint": "analyst's hint",
+    "compared_place": "place compared with the photo",
 }
 
 

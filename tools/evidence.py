@@ -15,8 +15,10 @@ from geo.errors import GeolocationError
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Share = Annotated[float, Field(ge=0, le=1)]
-CandidateKind = Literal["photo", "place", "cell", "model_answer", "claimed_position", "hint"]
-EvidenceKind = Literal["match", "text", "place", "metadata", "hint", "region", "model"]
+CandidateKind = Literal[
+    "photo", "place", "cell", "model_answer", "claimed_position", "hint", "compared_place"
+]
+EvidenceKind = Literal["match", "text", "place", "metadata", "hint", "region", "model", "alignment"]
 
 
 class ToolError(GeolocationError):
@@ -38,6 +40,14 @@ class Box(Record):
     bottom: int = Field(gt=0)
 
 
+class Reach(Record):
+    """How far the truth may lie from a candidate, with what probability."""
+
+    radius_km: float = Field(gt=0)
+    """Median distance."""
+    share: Share
+
+
 class Candidate(Record):
     """A coordinate that some tool proposes."""
 
@@ -57,6 +67,9 @@ class Candidate(Record):
     """Identifier inside the source: gallery point id, GeoNames id."""
     country: str = ""
     """ISO 3166-1 alpha-2, upper case; empty at sea or where unknown."""
+    reaches: tuple[Reach, ...] = ()
+    """Where the distance to the truth spreads too widely for one radius: several, whose shares
+    sum to 1; `radius_km` then sums them up for people."""
 
 
 class Rejection(Record):

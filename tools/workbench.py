@@ -3,15 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from geo.errors import UnavailableError
 from geo.gazetteer import Gazetteer
 from tools.photos import PhotoStore
 
 if TYPE_CHECKING:
+    from encoders.base import AlignedEncoder, Vectors
     from index_builder.gallery import Gallery
+    from index_builder.places import Places
     from tools.read_text import TextReader
+
+
+REMEMBERED_PHOTOS = 64
+"""Photos whose vectors are kept: every tool of a run asks for the same ones."""
 
 
 @dataclass
@@ -21,7 +28,13 @@ class Workbench:
     photos: PhotoStore
     galleries: "tuple[Gallery, ...]" = ()
     open_gazetteer: Callable[[], Gazetteer] = field(default=Gazetteer.open)
+    open_encoder: "Callable[[], AlignedEncoder] | None" = None
+    """Loads the encoder that aligns photos with places; None where there is none."""
+    open_places: "Callable[[AlignedEncoder], Places] | None" = None
+    """Opens the gallery of places of that encoder, embedding it where it is missing."""
     _lock: Lock = field(default_factory=Lock, repr=False)
+    _encoder_lock: RLock = field(default_factory=RLock, repr=False)
+    _vectors: "dict[str, Vectors]" = field(default_factory=dict, repr=False)
 
     @property
     def gazetteer(self) -> Gazetteer:
@@ -33,6 +46,56 @@ class Workbench:
     @cached_property
     def _gazetteer(self) -> Gazetteer:
         return self.open_gazetteer()
+
+    @property
+    def encoder(self) -> "AlignedEncoder | None":
+        """The encoder that aligns photos with places, loaded on first use; None without one.
+
+        Raises:
+            UnavailableError: it cannot be loaded now.
+        """
+        with self._encoder_lock:
+            return self._encoder
+
+    @cached_property
+    def _encoder(self) -> "AlignedEncoder | None":
+        return self.open_encoder() if self.open_encoder else None
+
+    @property
+    def places(self) -> "Places | None":
+        """The gallery of places, opened on first use, embedded where it is missing; or None.
+
+        Raises:
+            UnavailableError: the encoder fails, or another process is embedding them.
+        """
+        with self._encoder_lock:
+            return self._places
+
+    @cached_property
+    def _places(self) -> "Places | None":
+        encoder = self.encoder
+        return self.open_places(encoder) if encoder and self.open_places else None
+
+    def photo_vector(self, photo_id: str) -> "Vectors":
+        """Return a photo's vector `[D]` in the alignment space; zeros where nothing is seen in it.
+
+        Raises:
+            InputError: there is no such photo, or it is too small or too long a strip.
+            UnavailableError: there is no encoder, or its image tower is missing.
+        """
+        from encoders.base import check_vectors
+
+        photo = self.photos.get(photo_id)
+        with self._encoder_lock:  # one photo at a time: a tower fills all cores by itself
+            if photo.id not in self._vectors:
+                if (encoder := self.encoder) is None:
+                    raise UnavailableError("no encoder aligns photos with places; choose one")
+                found = encoder.encode_images([self.photos.image(photo.id)])
+                row = check_vectors(encoder.card, encoder.card.alignment, found)[0]
+                if len(self._vectors) >= REMEMBERED_PHOTOS:
+                    del self._vectors[next(iter(self._vectors))]
+                self._vectors[photo.id] = row
+            return self._vectors[photo.id]
 
     def close(self) -> None:
         """Close the gazetteer, if it was opened; galleries belong to who opened them."""

@@ -1,0 +1,217 @@
+"""The `search_places` tool: where in the world places look like this photo to an encoder.
+
+The photo's vector is compared with those of some hundred thousand places. Places that lie
+together are one candidate.
+
+What that is worth is known on average only. GeoCLIP (Vivanco Cepeda et al., NeurIPS 2023,
+table 1) finds 14.1 / 34.5 / 50.7 / 69.7 / 83.8 % of the photos of IM2GPS3k within 1 / 25 / 200 /
+750 / 2500 km of its best place. `REACHES` and `SEARCH_WEIGHT` give belief that very row after a
+search with one candidate and no other evidence. It is the publication's average over photos: a
+famous sight deserves more and an empty field less, and nothing here is calibrated per photo.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from tools.evidence import Candidate, Evidence, Reach, ToolError, ToolOutcome, ToolReply
+
+if TYPE_CHECKING:
+    from encoders.base import EncoderCard
+    from index_builder.places import PlaceHits, Places
+    from tools.workbench import Workbench
+
+HITS = 500
+"""Places that are looked at; their probabilities fall off long before."""
+MERGE_KM = 25.0
+CANDIDATES = 8
+SEARCH_WEIGHT = 0.85
+REACHES = (
+    Reach(radius_km=0.72, share=0.251),
+    Reach(radius_km=15.5, share=0.210),
+    Reach(radius_km=229.0, share=0.295),
+    Reach(radius_km=1046.0, share=0.244),
+)
+"""The truth's distance from the best place, if the search is right: fitted to five published
+numbers, with the prior of belief taking what `SEARCH_WEIGHT` leaves."""
+HALF_WITHIN_KM = 91.0
+"""Median of `REACHES`."""
+SOURCE = "places"
+DESCRIPTION = (
+    "Compare the photo with places all over the world, by the vector that an encoder gives it. "
+    "Returns regions that look alike, with probabilities. On average half of the photos lie "
+    "within 200 km of the best place and one in seven within 1 km; use it to choose where to "
+    "look closer, and prefer text and verified matches where they disagree."
+)
+
+
+class PlacesArguments(BaseModel):
+    """Arguments of `search_places`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    photo_id: str = Field(
+        description="Id of the photo, or its first 8 digits or more", min_length=8, max_length=64
+    )
+    limit: int = Field(
+        default=CANDIDATES, description="How many regions to return at most", ge=1, le=50
+    )
+
+
+@dataclass(frozen=True)
+class PlaceCluster:
+    """Places that lie together.
+
+    Attributes:
+        index: row of the one most like the photo, which stands for all.
+        cosine: of that one.
+        probability: of all of them together.
+        members: how many they are.
+    """
+
+    index: int
+    cosine: float
+    probability: float
+    members: int
+
+
+def make_search_places(bench: "Workbench") -> BaseTool:
+    """Return the `search_places` tool over the places of `bench`."""
+
+    def search_places(photo_id: str, limit: int = CANDIDATES) -> ToolReply:
+        places = bench.places
+        if places is None:
+            raise ToolError("no gallery of places is open, 1 is needed; use other evidence")
+        vector = bench.photo_vector(photo_id)
+        if not vector.any():
+            return "The encoder sees nothing in this photo; no place is like it.", ToolOutcome()
+        hits = places.search(vector, HITS)
+        clusters = merge_hits(places, hits)[:limit]
+        return _reply(bench, places, hits, clusters)
+
+    return StructuredTool.from_function(
+        search_places,
+        name="search_places",
+        description=DESCRIPTION,
+        args_schema=PlacesArguments,
+        response_format="content_and_artifact",
+    )
+
+
+def merge_hits(places: "Places", hits: "PlaceHits") -> list[PlaceCluster]:
+    """Return the hits as clusters, the most probable first.
+
+    The best hit takes every other within 25 km, then the best of the rest, and so on; a cluster
+    stands where its best hit does, so that it never drifts along a coast of hits.
+    """
+    from geo.sphere import haversine_km
+
+    points = places.coordinates[hits.indices]
+    left = np.arange(len(points))
+    clusters = []
+    while len(left):
+        best = left[0]
+        away = haversine_km(points[best, 0], points[best, 1], points[left, 0], points[left, 1])
+        near = away <= MERGE_KM
+        clusters.append(
+            PlaceCluster(
+                index=int(hits.indices[best]),
+                cosine=float(hits.cosines[best]),
+                probability=min(1.0, float(hits.probabilities[left[near]].sum())),
+                members=int(near.sum()),
+            )
+        )
+        left = left[~near]
+    return sorted(clusters, key=lambda cluster: (-cluster.probability, cluster.index))
+
+
+def evidence_group(card: "EncoderCard") -> str:
+    """Return the group of all evidence that rests on this encoder: it is dependent."""
+    return f"alignment:{card.fingerprint[:12]}"
+
+
+def _reply(
+    bench: "Workbench", places: "Places", hits: "PlaceHits", clusters: Sequence[PlaceCluster]
+) -> ToolReply:
+    card = places.card
+    candidates = _candidates(bench, places, clusters)
+    best = candidates[0]
+    lines = [
+        f"{place.rank}. {place.label}: {place.latitude:.4f}, {place.longitude:.4f}, "
+        f"probability {cluster.probability:.1%} ({cluster.members} places, "
+        f"cosine {cluster.cosine:.3f})"
+        for place, cluster in zip(candidates, clusters, strict=True)
+    ]
+    evidence = Evidence(
+        tool="search_places",
+        kind="alignment",
+        summary=f"Of {len(places):,} places worldwide, encoder {card.name} finds the photo most "
+        f"like {best.label} ({best.latitude:.3f}, {best.longitude:.3f}), probability "
+        f"{clusters[0].probability:.1%}.",
+        candidates=candidates,
+        weight=SEARCH_WEIGHT,
+        group=evidence_group(card),
+    )
+    data: dict[str, JsonValue] = {
+        "encoder": {"name": card.name, "fingerprint": card.fingerprint},
+        "places": len(places),
+        "merged_within_km": MERGE_KM,
+        "probability_of_all_returned": round(sum(c.probability for c in clusters), 6),
+        "candidates": [
+            {
+                "place": cluster.index,
+                "latitude": candidate.latitude,
+                "longitude": candidate.longitude,
+                "cosine": round(cluster.cosine, 6),
+                "probability": round(cluster.probability, 6),
+                "members": cluster.members,
+            }
+            for candidate, cluster in zip(candidates, clusters, strict=True)
+        ],
+        "best_places": [
+            [*places.coordinates[index].tolist(), round(float(share), 6)]
+            for index, share in zip(hits.indices[:20], hits.probabilities[:20], strict=True)
+        ],
+    }
+    head = f"{len(clusters)} regions of {len(places):,} places (average worth, see weight):"
+    text = "\n".join([head, *lines, f"Evidence {evidence.id}, weight {evidence.weight:g}."])
+    return text, ToolOutcome(evidence=(evidence,), data=data)
+
+
+def _candidates(
+    bench: "Workbench", places: "Places", clusters: Sequence[PlaceCluster]
+) -> tuple[Candidate, ...]:
+    from geo.regions import country_at
+
+    points = places.coordinates[[cluster.index for cluster in clusters]]
+    total = sum(cluster.probability for cluster in clusters)
+    return tuple(
+        Candidate(
+            latitude=float(point[0]),
+            longitude=float(point[1]),
+            radius_km=HALF_WITHIN_KM,
+            reaches=REACHES,
+            score=cluster.probability / total if total else 1 / len(clusters),
+            rank=rank,
+            source=SOURCE,
+            kind="compared_place",
+            label=_named(bench, float(point[0]), float(point[1]), country),
+            reference=f"place {cluster.index}",
+            country=country,
+        )
+        for rank, (point, cluster, country) in enumerate(
+            zip(points, clusters, country_at(points), strict=True), start=1
+        )
+    )
+
+
+def _named(bench: "Workbench", latitude: float, longitude: float, country: str) -> str:
+    """Return what a person would call a coordinate: its nearest settlement, or the sea."""
+    if not country:
+        return "at sea"
+    found = bench.gazetteer.nearest(latitude, longitude, country=country)
+    return f"near {found[0][0].name}, {country}" if found else country
