@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     model_url: str = ""
     """Base address of an OpenAI-compatible server, for `doctor`."""
     qdrant_url: str = ""
+    hub_url: str = "https://huggingface.co"
+    """Where `weights get` downloads from: the public hub, or a mirror of the same layout."""
 
     @property
     def photos(self) -> Path:
