@@ -1,0 +1,147 @@
+"""Which image and text towers there are: their architecture, file and published preprocessing.
+
+Imports no torch. The numbers are open_clip's own for the same names; a test compares them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from encoders.photo_file import printable
+from encoders.preprocess import Preprocessing
+from geo.errors import InputError
+
+Layout = Literal["hf_clip", "open_clip"]
+PREFIX = "open_clip:"
+HALF = (0.5, 0.5, 0.5)
+"""SigLIP's mean and deviation: pixels between -1 and 1."""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One tower, or pair of towers, that families sit on."""
+
+    name: str
+    """What it is loaded by, and its folder under `home/weights`."""
+    architecture: str = ""
+    """open_clip's name; empty where `tower` says it all."""
+    files: tuple[str, ...] = ()
+    """Names of the weights in its folder, the published one first."""
+    layout: Layout = "open_clip"
+    """Of the published file."""
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    text: bool = True
+    licence: str = ""
+    sha256: str = ""
+    """Of the published file; empty where unknown."""
+    tower: Mapping[str, Any] | None = None
+    """open_clip's model configuration, for a tower that has no published name."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the tower sees, in pixels."""
+        return self.preprocessing.image_size
+
+    @property
+    def resize_mode(self) -> str:
+        """`shortest`, `squash` or `longest`; see `Preprocessing`."""
+        return self.preprocessing.resize_mode
+
+    def identity(self) -> str:
+        """Return everything but the weights that shapes a feature, as JSON."""
+        said = {"architecture": self.architecture, "tower": self.tower}
+        return json.dumps(said | {"preprocessing": vars(self.preprocessing)}, sort_keys=True)
+
+    def model_config_of_tower(self) -> dict[str, Any] | None:
+        """Return a copy of the configuration that `Backbone.from_config` builds it from."""
+        return None if self.tower is None else json.loads(json.dumps(self.tower))
+
+
+def _clip(name: str, architecture: str, size: int) -> BackboneSpec:
+    # OpenAI trained with QuickGELU. Under the plain name the same weights load and are wrong.
+    return BackboneSpec(
+        name,
+        architecture,
+        ("model.safetensors", f"{architecture.removesuffix('-quickgelu')}.safetensors"),
+        "hf_clip",
+        Preprocessing(size, crop_rounding="down"),
+        licence="MIT",
+    )
+
+
+def _siglip(architecture: str, size: int) -> BackboneSpec:
+    """`ViT-B-16-SigLIP2-256` is called `siglip2-b-16-256`; open_clip leaves 224 out."""
+    model, _, generation = architecture.removeprefix("ViT-").lower().partition("-siglip")
+    generation = generation[:1] if generation[:1] == "2" else ""
+    return BackboneSpec(
+        f"siglip{generation}-{model}-{size}",
+        architecture,
+        ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
+        "open_clip",
+        Preprocessing(size, HALF, HALF, resize_mode="squash"),
+        licence="Apache-2.0",
+    )
+
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        _clip("clip-vit-l-14", "ViT-L-14-quickgelu", 224),
+        _clip("clip-vit-l-14-336", "ViT-L-14-336-quickgelu", 336),
+        _siglip("ViT-B-16-SigLIP", 224),
+        _siglip("ViT-B-16-SigLIP-256", 256),
+        _siglip("ViT-B-16-SigLIP-384", 384),
+        _siglip("ViT-L-16-SigLIP-256", 256),
+        _siglip("ViT-L-16-SigLIP-384", 384),
+        _siglip("ViT-SO400M-14-SigLIP", 224),
+        _siglip("ViT-SO400M-14-SigLIP-384", 384),
+        _siglip("ViT-B-16-SigLIP2", 224),
+        _siglip("ViT-B-16-SigLIP2-256", 256),
+        _siglip("ViT-B-16-SigLIP2-384", 384),
+        _siglip("ViT-L-16-SigLIP2-256", 256),
+        _siglip("ViT-L-16-SigLIP2-384", 384),
+        _siglip("ViT-SO400M-14-SigLIP2", 224),
+        _siglip("ViT-SO400M-14-SigLIP2-378", 378),
+        _siglip("ViT-SO400M-16-SigLIP2-256", 256),
+        _siglip("ViT-SO400M-16-SigLIP2-384", 384),
+        _siglip("ViT-gopt-16-SigLIP2-256", 256),
+        _siglip("ViT-gopt-16-SigLIP2-384", 384),
+    )
+}
+"""Name -> specification of every tower known by name."""
+
+
+def config_spec(name: str, model_config: Mapping[str, Any]) -> BackboneSpec:
+    """Return the specification of a tower that is described by its configuration.
+
+    Raises:
+        InputError: the configuration does not say what a photo must look like.
+    """
+    try:
+        tower = json.loads(json.dumps(dict(model_config)))
+        size = tower["vision_cfg"]["image_size"]
+        preprocessing = merge(Preprocessing(size), tower.get("preprocess_cfg", {}))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"backbone {printable(name)!r} has no usable configuration ({type(error).__name__}: "
+            f"{printable(str(error))}); compare it with open_clip's model_configs"
+        ) from None
+    return BackboneSpec(name, preprocessing=preprocessing, tower=tower)
+
+
+def merge(base: Preprocessing, stated: Mapping[str, Any]) -> Preprocessing:
+    """Return `base` with what an open_clip `preprocess_cfg` says otherwise.
+
+    Raises:
+        ValueError: a value is not one that is supported.
+    """
+    known = {
+        "size": "image_size",
+        **{k: k for k in ("mean", "std", "interpolation", "resize_mode")},
+    }
+    changes = {known[k]: v for k, v in stated.items() if k in known and v is not None}
+    for key in ("mean", "std"):
+        if key in changes:
+            changes[key] = tuple(float(value) for value in changes[key])
+    return replace(base, **changes)
