@@ -87,6 +87,8 @@ class Answer(Record):
     alternatives: tuple[Alternative, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What this machine lacks that could have said more, each in one line with its remedy."""
     steps: tuple[Step, ...] = ()
     photo_id: str
     photo_name: str

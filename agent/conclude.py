@@ -39,13 +39,14 @@ def conclude_answer(state: State, belief: Belief, bench: Workbench) -> Answer:
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
         rejected=tuple(state["rejected"]),
+        missing=bench.missing,
         steps=tuple(state["steps"]),
         photo_id=photo.id,
         photo_name=photo.name,
         trusted_metadata=state.get("trust_metadata", False),
         stopped_because=state["stopped_because"] or "committed",
         seconds=state["spent"].seconds,
-        versions=_versions(bench),
+        versions=_versions(bench, state["encoder"]),
     )
     return answer.model_copy(update={**where, **_claimed(state["evidence"])})
 
@@ -138,7 +139,7 @@ def _claimed(evidence: list[Evidence]) -> dict[str, float]:
     return {}
 
 
-def _versions(bench: Workbench) -> dict[str, str]:
+def _versions(bench: Workbench, encoder: dict[str, str]) -> dict[str, str]:
     """Return the versions of everything that had a part in the answer."""
     found = {}
     for package in PACKAGES:
@@ -148,6 +149,8 @@ def _versions(bench: Workbench) -> dict[str, str]:
             found[package] = "not installed"
     for gallery in bench.galleries:
         found[f"gallery {gallery.name}"] = gallery.manifest.encoder.fingerprint
+    if "fingerprint" in encoder:
+        found[f"encoder {encoder['name']}"] = encoder["fingerprint"]
     for name in prompts.names():
         found[f"prompt {name}"] = prompts.load(name).sha256[:12]
     return found

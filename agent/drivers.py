@@ -17,6 +17,8 @@ from tools.evidence import short_id
 
 NAMES_ASKED = 4
 """How many place names of one photo the pipeline looks up."""
+VERIFIED = 20
+"""How many candidates the pipeline has compared with the photo."""
 NAME_CONFIDENCE = 0.8
 NAME_LETTERS = 4
 NAME_WORDS = 4
@@ -53,7 +55,7 @@ class PipelineDriver:
     def decide(self, state: State, remaining: str) -> AIMessage:
         """Return the calls of the first stage that still has something to ask."""
         asked = {step.tool for step in state["steps"]}
-        for stage in (_look, _interpret, _name_places, _cluster, _describe):
+        for stage in (_look, _interpret, _name_places, _verify, _cluster, _describe):
             calls = [
                 _call(tool, arguments)
                 for tool, arguments in stage(state)
@@ -69,6 +71,7 @@ def _look(state: State) -> Iterator[tuple[str, Arguments]]:
     yield "read_metadata", {"photo_id": photo}
     yield "read_text", {"photo_id": photo}
     yield "search_similar_photos", {"photo_id": photo}
+    yield "search_places", {"photo_id": photo}
     if hint := state.get("hint"):
         yield "use_hint", {"hint": hint}
 
@@ -98,6 +101,27 @@ def _could_be_a_name(text: str) -> bool:
     )
 
 
+def _verify(state: State) -> Iterator[tuple[str, Arguments]]:
+    """Have candidates compared with the photo where tools propose several places."""
+    if any(s.tool == "search_places" and s.outcome == "unavailable" for s in state["steps"]):
+        return  # the same encoder would fail again
+    weighed = [
+        (item.weight * c.score, c)
+        for item in state["evidence"]
+        if item.weight > 0
+        for c in item.candidates
+    ]
+    places = {(c.latitude, c.longitude) for _, c in weighed}
+    if len(places) < 2 or len({c.source for _, c in weighed}) < 2:
+        return
+    weighed.sort(key=lambda pair: (-pair[0], pair[1].latitude, pair[1].longitude))
+    listed: list[JsonValue] = [
+        {"latitude": c.latitude, "longitude": c.longitude, "label": c.label[:200]}
+        for _, c in weighed[:VERIFIED]
+    ]
+    yield "verify_candidates", {"photo_id": state["photo_id"], "candidates": listed}
+
+
 def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
     candidates: list[Arguments] = [
         {
@@ -108,7 +132,7 @@ def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
             "source": (c.reference or item.id)[:80],
         }
         for item in state["evidence"]
-        if item.weight > 0
+        if item.weight > 0 and item.tool != "verify_candidates"  # it repeats the others'
         for c in item.candidates
     ]
     if len(candidates) > 1:

@@ -21,13 +21,16 @@ from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.toolbox import make_tools
 from agent.trace import Event, Trace
+from agent.worldwide import AUTO, encoder_opener, open_worldwide
 from encoders.photo_file import printable
-from geo.errors import GeolocationError, InputError
+from geo.errors import GeolocationError, InputError, UnavailableError
 from tools.photos import PhotoStore
 from tools.workbench import Workbench
 
 if TYPE_CHECKING:
+    from encoders.base import AlignedEncoder, Points
     from index_builder.gallery import Gallery
+    from index_builder.places import OnProgress, Places
 
 logger = logging.getLogger(__name__)
 Photo = Path | str | bytes
@@ -44,10 +47,16 @@ class Geolocator:
         driver: who decides; the `pipeline` driver by default, which needs no model.
         settings: from the environment by default.
         budget: overrides the settings' budget.
+        encoder: aligns photos with places, for worldwide search: a family, the folder of a saved
+            one, the URL of a service, or an encoder; `auto` is GeoCLIP where its weights are on
+            this machine, None or `none` does without.
+        places: CSV of further places to search, beside GeoCLIP's and GeoNames settlements.
 
     Raises:
-        InputError: a gallery does not exist, is empty or was built by another encoder.
-        UnavailableError: a gallery is locked by another process.
+        InputError: a gallery does not exist, is empty or was built by another encoder; or
+            `places` is no list of coordinates, or comes without an encoder.
+        UnavailableError: a gallery is locked by another process; or GeoCLIP was named and its
+            weights are not on this machine.
     """
 
     def __init__(
@@ -57,10 +66,17 @@ class Geolocator:
         driver: Driver | None = None,
         settings: Settings | None = None,
         budget: Budget | None = None,
+        encoder: "str | Path | AlignedEncoder | None" = AUTO,
+        places: Path | str | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
         self.bench = Workbench(photos=PhotoStore(self.settings.photos))
+        opener, missing = encoder_opener(encoder, self.settings.home)
+        self.bench.open_encoder, self.bench.open_places = opener, self._open_places
+        self.bench.missing = (missing,) if missing else ()
+        self._more_places = None if places is None else _places_of(Path(places), opener, missing)
+        self._place_progress: OnProgress | None = None
         self.bench.galleries = self._open(galleries)
         self.tools = make_tools(self.bench, self.settings)
         self.budget = budget or self.settings.budget
@@ -165,6 +181,22 @@ class Geolocator:
         while (event := await asyncio.to_thread(next, events, None)) is not None:
             yield event
 
+    def prepare_places(self, progress: "OnProgress | None" = None) -> None:
+        """Load the encoder, and embed its places where they are not on disk; without, do nothing.
+
+        Args:
+            progress: called with (done, total) while places are embedded.
+
+        Raises:
+            InputError: the encoder or the table of places cannot be used.
+            UnavailableError: the encoder cannot be loaded or reached now.
+        """
+        self._place_progress = progress
+        try:
+            _ = self.bench.places
+        finally:
+            self._place_progress = None
+
     def warm(self) -> None:
         """Load models and data now, so that the first photo does not wait for them."""
         from tools import clues
@@ -174,6 +206,10 @@ class Geolocator:
         warming.start()
         clues.warm()
         self.bench.gazetteer.settlements(PRIOR_POPULATION)
+        try:
+            self.prepare_places()
+        except UnavailableError as error:
+            logger.warning("no worldwide search: %s", error)
         warming.join()
 
     def close(self) -> None:
@@ -192,6 +228,10 @@ class Geolocator:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open_places(self, encoder: "AlignedEncoder") -> "Places":
+        home, gazetteer = self.settings.home, self.bench.gazetteer
+        return open_worldwide(encoder, home, gazetteer, self._more_places, self._place_progress)
 
     def _open(self, galleries: "Sequence[Path | str | Gallery]") -> "tuple[Gallery, ...]":
         from index_builder import open_gallery
@@ -215,6 +255,19 @@ class Geolocator:
     def _trace_path(self, photo_id: str) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return self.settings.traces / f"{stamp}-{photo_id[:12]}.jsonl"
+
+
+def _places_of(table: Path, opener: object, missing: str) -> "Points":
+    """Read a user's table of places, which only an encoder can search."""
+    from index_builder.coordinates import read_coordinates
+
+    if opener is None and missing:
+        raise UnavailableError(f"places {printable(str(table))!r} cannot be searched: {missing}")
+    if opener is None:
+        raise InputError(
+            f"places {printable(str(table))!r} cannot be searched without an encoder; choose one"
+        )
+    return read_coordinates(table)
 
 
 def _check_hint(hint: str) -> None:

@@ -20,7 +20,7 @@ from agent.conclude import conclude_answer
 from agent.drivers import Driver
 from agent.images import image_in_messages
 from agent.state import InputState, State
-from geo.errors import InputError
+from geo.errors import GeolocationError, InputError
 from tools.evidence import Evidence
 from tools.workbench import Workbench
 
@@ -43,6 +43,7 @@ class Machine:
         photo_id = state.get("photo_id") or self._photo_from(state.get("messages", []))
         photo = self.bench.photos.get(photo_id)
         load_libraries()
+        encoder = self._encoder()
         prompt = prompts.load("observe")
         text = prompt.render(
             photo_id=photo.id,
@@ -60,6 +61,7 @@ class Machine:
                 "width": photo.width,
                 "height": photo.height,
                 "driver": self.driver.name,
+                "encoder": dict(encoder),
                 "prompt_sha256": prompt.sha256,
                 "budget": self.budget.model_dump(mode="json"),
             },
@@ -69,6 +71,7 @@ class Machine:
             "hint": state.get("hint", ""),
             "trust_metadata": state.get("trust_metadata", False),
             "messages": [HumanMessage(text)],
+            "encoder": encoder,
             "evidence": [],
             "rejected": [],
             "steps": [],
@@ -142,6 +145,16 @@ class Machine:
         budget = {key: float(value) for key, value in spent.model_dump().items()}
         answer = answer.model_copy(update={"seconds": spent.seconds, "budget_spent": budget})
         return {"answer": answer, "spent": spent}
+
+    def _encoder(self) -> dict[str, str]:
+        """Load the encoder in this one thread; without it, its evidence will be missing."""
+        try:
+            encoder = self.bench.encoder
+        except GeolocationError as error:
+            return {"unavailable": str(error)}
+        return (
+            {"name": encoder.card.name, "fingerprint": encoder.card.fingerprint} if encoder else {}
+        )
 
     def _believe(self, evidence: Sequence[Evidence]) -> Belief:
         return believe(evidence, self.bench.gazetteer.settlements(PRIOR_POPULATION))

@@ -44,6 +44,9 @@ def append(held: list[T], new: list[T]) -> list[T]:
 class State(InputState):
     """Everything the nodes know. One writer per key, named in its docstring."""
 
+    encoder: dict[str, str]
+    """Written by `observe`: `name` and `fingerprint` of the encoder that aligns photos with
+    places, or why it is `unavailable`; empty where none was asked for."""
     evidence: Annotated[list[Evidence], merge_evidence]
     """Written by `observe` (a hint) and `act`."""
     rejected: Annotated[list[Rejection], append]

@@ -7,7 +7,7 @@ from tools.workbench import Workbench
 
 
 def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
-    """Make the tools of a run; retrieval is there only where there is a gallery to search.
+    """Make the tools of a run: those that search, only where there is something to search.
 
     Raises:
         ConfigError: a network geocoder is chosen without a URL.
@@ -19,9 +19,11 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     from tools.geocode import make_find_place, make_reverse_geocode
     from tools.hint import make_use_hint
     from tools.photos import make_read_metadata
+    from tools.places import make_search_places
     from tools.read_text import make_read_text
     from tools.rerank import make_cluster_candidates
     from tools.retrieve import make_search_similar_photos
+    from tools.verify import make_verify_candidates
     from tools.zoom import make_zoom
 
     geocoder = network_geocoder(settings.geocoder, settings.geocoder_url, settings.geocoder_contact)
@@ -31,6 +33,8 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     ]  # fmt: skip
     if bench.galleries:
         makers.append(make_search_similar_photos)
+    if bench.open_encoder:
+        makers += [make_search_places, make_verify_candidates]
     return (
         *(make(bench) for make in makers),
         make_find_place(bench, geocoder),

@@ -13,6 +13,16 @@ from geo.errors import InputError
 @click.option(
     "--gallery", "galleries", type=ExistingPath(), multiple=True, help="Gallery folder to search."
 )
+@click.option(
+    "--encoder",
+    default="auto",
+    show_default=True,
+    help="Encoder for worldwide search: a family, a saved one's folder, a service's URL, none; "
+    "auto is geoclip where its weights are on this machine.",
+)
+@click.option(
+    "--places", type=ExistingPath(), help="CSV with latitude, longitude: further places to search."
+)
 @click.option("--hint", default="", help="What you know already: weighed, not obeyed.")
 @click.option("--trust-metadata", is_flag=True, help="Let a position in the file's metadata count.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON and nothing else.")
@@ -21,6 +31,8 @@ from geo.errors import InputError
 def locate(
     photo: Path,
     galleries: tuple[Path, ...],
+    encoder: str,
+    places: Path | None,
     hint: str,
     trust_metadata: bool,
     as_json: bool,
@@ -31,12 +43,13 @@ def locate(
     if report is not None and trace is not None and report.absolute() == trace.absolute():
         raise InputError(f"--report and --trace both name {str(report)!r}; give two files")
     from agent.geolocator import Geolocator
-    from cli.progress import prepare_gazetteer
+    from cli.progress import prepare_gazetteer, prepare_places
     from cli.run import locate_with_output
 
-    with Geolocator(galleries) as geolocator:
+    with Geolocator(galleries, encoder=encoder, places=places) as geolocator:
         geolocator.bench.photos.add(photo)
         prepare_gazetteer(quiet=as_json)
+        prepare_places(geolocator, required=encoder != "auto", quiet=as_json)
         answer = locate_with_output(
             geolocator,
             photo,

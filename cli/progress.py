@@ -2,7 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -13,9 +15,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from geo.errors import UnavailableError
 from geo.gazetteer import Gazetteer, default_path
 from index_builder.build import BuildReport, build_gallery
 from index_builder.build import Progress as BuildProgress
+
+if TYPE_CHECKING:
+    from agent.geolocator import Geolocator
 
 SHOWN_REJECTS = 5
 
@@ -81,3 +87,27 @@ def prepare_gazetteer(*, quiet: bool = False) -> None:
             bar.update(task, completed=done, total=total)
 
         Gazetteer.open(progress=tell).close()
+
+
+def prepare_places(geolocator: "Geolocator", *, required: bool, quiet: bool = False) -> None:
+    """Load the encoder of worldwide search and embed its places, under a progress bar.
+
+    Args:
+        geolocator: whose encoder it is; nothing happens where it has none.
+        required: fail where it cannot be had; otherwise say so and go on without.
+        quiet: show nothing but that.
+    """
+    with progress_bar(quiet=quiet) as bar:
+        tasks: list[TaskID] = []
+
+        def tell(done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(bar.add_task("embedding places, once", total=total, rate=""))
+            bar.update(tasks[0], completed=done)
+
+        try:
+            geolocator.prepare_places(tell)
+        except UnavailableError as error:
+            if required:
+                raise
+            click.echo(f"graticule: going on without worldwide search: {error}", err=True)

@@ -90,6 +90,7 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
         claimed = Coordinate(answer.claimed_latitude, answer.claimed_longitude).decimal()
         used = "used" if answer.trusted_metadata else "not used; --trust-metadata lets it count"
         rows.append(("Metadata", f"claims {claimed} ({used})"))
+    rows += [("Missing", line) for line in answer.missing]
     rows.append(("Time", f"{answer.seconds:.1f} s, stopped because: {answer.stopped_because}"))
     rows.append(("Trace", answer.trace_path))
     if report is not None:

@@ -32,6 +32,8 @@ class Workbench:
     """Loads the encoder that aligns photos with places; None where there is none."""
     open_places: "Callable[[AlignedEncoder], Places] | None" = None
     """Opens the gallery of places of that encoder, embedding it where it is missing."""
+    missing: tuple[str, ...] = ()
+    """What this machine lacks that could have said more, one line each with its remedy."""
     _lock: Lock = field(default_factory=Lock, repr=False)
     _encoder_lock: RLock = field(default_factory=RLock, repr=False)
     _vectors: "dict[str, Vectors]" = field(default_factory=dict, repr=False)
