@@ -1,19 +1,23 @@
 """Which image and text towers there are: their architecture, file and published preprocessing.
 
-Imports no torch. The numbers are open_clip's own for the same names; a test compares them.
+Imports torch only for names that open_clip has to explain. The numbers are open_clip's own for
+the same names; a test compares them.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from encoders.photo_file import printable
 from encoders.preprocess import Preprocessing
+from encoders.torch_setup import need
 from geo.errors import InputError
 
 Layout = Literal["hf_clip", "open_clip"]
-PREFIX = "open_clip:"
+OPEN_CLIP = "open_clip:"
+"""Prefix of the name of any open_clip model with a file of one's own."""
 HALF = (0.5, 0.5, 0.5)
 """SigLIP's mean and deviation: pixels between -1 and 1."""
 
@@ -121,6 +125,8 @@ def config_spec(name: str, model_config: Mapping[str, Any]) -> BackboneSpec:
     try:
         tower = json.loads(json.dumps(dict(model_config)))
         size = tower["vision_cfg"]["image_size"]
+        if not isinstance(size, int):
+            raise ValueError(f"image_size {size} is not one side of a square")
         preprocessing = merge(Preprocessing(size), tower.get("preprocess_cfg", {}))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
@@ -145,3 +151,72 @@ def merge(base: Preprocessing, stated: Mapping[str, Any]) -> Preprocessing:
         if key in changes:
             changes[key] = tuple(float(value) for value in changes[key])
     return replace(base, **changes)
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Return the specification of a tower by name.
+
+    Args:
+        name: one of `SPECS`, or `open_clip:NAME=FILE` or `open_clip:NAME/TAG=FILE` with open_clip's
+            names of a model and of its training. The tag is needed where trainings of one model
+            were made with different preprocessing.
+
+    Raises:
+        InputError: no such name, tag or form.
+        UnavailableError: open_clip is needed for it and missing.
+    """
+    if name in SPECS:
+        return SPECS[name]
+    if not name.startswith(OPEN_CLIP):
+        raise InputError(
+            f"unknown backbone {printable(name)!r}; there is: {', '.join(SPECS)}, or "
+            f"{OPEN_CLIP}NAME=FILE"
+        )
+    model, equals, file = name.removeprefix(OPEN_CLIP).partition("=")
+    architecture, _, tag = model.partition("/")
+    if not equals or not file or not architecture:
+        raise InputError(
+            f"backbone {printable(name)!r} names no file; write {OPEN_CLIP}NAME=FILE, or "
+            f"{OPEN_CLIP}NAME/TAG=FILE"
+        )
+    return _open_clip_spec(architecture, tag, Path(file))
+
+
+def _open_clip_spec(architecture: str, tag: str, file: Path) -> BackboneSpec:
+    """Return the specification of one of open_clip's models with a file of one's own."""
+    open_clip = need("open_clip")
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        raise InputError(
+            f"open_clip has no model {printable(architecture)!r}; see open_clip.list_models()"
+        )
+    shown = OPEN_CLIP + architecture
+    base = config_spec(shown, config).preprocessing
+    stated = {
+        one: open_clip.get_pretrained_cfg(architecture, one)
+        for one in open_clip.list_pretrained_tags_by_model(architecture)
+    }
+    ways = {one: (merge(base, said), bool(said.get("quick_gelu"))) for one, said in stated.items()}
+    if tag and tag not in ways:
+        raise InputError(
+            f"{shown} was not trained as {printable(tag)!r}; there is: "
+            f"{', '.join(ways) or 'nothing'}"
+        )
+    if not tag and len(set(ways.values())) > 1:
+        raise InputError(
+            f"trainings of {shown} differ in preprocessing or activation; say which: "
+            f"{shown}/TAG=FILE with TAG one of {', '.join(ways)}"
+        )
+    preprocessing, quick = ways[tag] if tag else next(iter(ways.values()), (base, False))
+    if quick and not config.get("quick_gelu", False):
+        raise InputError(
+            f"{shown}/{tag or next(iter(ways))} was trained with QuickGELU; without it the features "
+            f"are silently wrong: use {shown}-quickgelu"
+        )
+    return BackboneSpec(
+        f"{shown}/{tag}" if tag else shown,
+        architecture,
+        (str(file.absolute()),),
+        preprocessing=preprocessing,
+        licence="as its publisher states",
+    )

@@ -10,19 +10,21 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from encoders.backbone_specs import BackboneSpec, config_spec
+from encoders.backbone_files import file_identity, read_towers, tokenizer_folder, weights_file
+from encoders.backbone_specs import BackboneSpec, backbone_spec, config_spec
 from encoders.heads import PhotoFeatures
 from encoders.photo_file import printable
 from encoders.torch_setup import Precision, choose_device, choose_precision, need
-from geo.errors import InputError
+from geo.errors import InputError, UnavailableError
 
 
 class Backbone:
@@ -155,8 +157,25 @@ class Backbone:
                 return self.model.encode_text(tokens).float()  # type: ignore[operator, no-any-return]
 
 
-def build_towers(name: str, model_config: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
+class _NoDrawing(TorchFunctionMode):
+    """Leaves weights as the memory had them: most of building a large tower is drawing them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in _DRAWING:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+_DRAWING = (Tensor.normal_, Tensor.uniform_)
+_DRAWING += (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+
+
+def build_towers(name: str, model_config: Mapping[str, Any], *, seed: int | None = 0) -> nn.Module:
     """Return open_clip's model for a configuration, its weights drawn from `seed`.
+
+    With None they are not drawn, and mean nothing until `fill_towers` has put others there.
 
     Raises:
         InputError: not a configuration, or one of a kind that is not supported.
@@ -175,9 +194,9 @@ def build_towers(name: str, model_config: Mapping[str, Any], *, seed: int = 0) -
         if config["vision_cfg"].get("timm_model_name"):
             config["vision_cfg"]["timm_model_pretrained"] = False  # it would be downloaded
         towers = open_clip.CustomTextCLIP if custom else open_clip.CLIP
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), nullcontext() if seed is not None else _NoDrawing():
             # `torch.manual_seed` would seed every GPU too, and nobody would put that back.
-            torch.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed or 0)
             model: nn.Module = towers(**config)
     except (
         TypeError,
@@ -217,7 +236,7 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     for name, tensor in sorted(state.items()):
         array = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {array.dtype} {tuple(array.shape)}".encode())
-        digest.update(array.view(torch.uint8).numpy() if array.ndim else array.numpy().tobytes())
+        digest.update(array.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -227,7 +246,79 @@ def _fingerprint(spec: BackboneSpec, weights: str) -> str:
 
 
 def _tokenizer(spec: BackboneSpec, folder: Path | None) -> Any:
+    """Return what turns a list of texts into `[N, context]` token numbers, cut off there."""
     open_clip = need("open_clip")
-    config = spec.tower or open_clip.get_model_config(spec.architecture)
-    length = config["text_cfg"].get("context_length", 77)
-    return open_clip.SimpleTokenizer(context_length=length)
+    text = (spec.tower or open_clip.get_model_config(spec.architecture))["text_cfg"]
+    length, settings = text.get("context_length", 77), dict(text.get("tokenizer_kwargs") or {})
+    if not text.get("hf_tokenizer_name"):
+        return open_clip.SimpleTokenizer(context_length=length, **settings)
+    place = tokenizer_folder(spec, folder or Path(spec.name))
+    need("transformers")
+    try:
+        return open_clip.tokenizer.HFTokenizer(
+            str(place),
+            context_length=length,
+            tokenizer_mode=text.get("tokenizer_mode"),
+            local_files_only=True,
+            **settings,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"tokenizer in {printable(str(place), 500)!r} cannot be read "
+            f"({type(error).__name__}: {printable(str(error))}); get its files again"
+        ) from None
+
+
+def backbone_fingerprint(name: str, *, folder: Path) -> str:
+    """Return the fingerprint that a backbone has, or will have once its file is there.
+
+    A missing file counts as the published one.
+
+    Args:
+        name: see `backbone_spec`.
+        folder: that holds a folder for each name, `home/weights`.
+
+    Raises:
+        InputError: no such backbone, or its file cannot be read.
+        UnavailableError: its file is missing and no published one is known.
+    """
+    spec = backbone_spec(name)
+    try:
+        path = weights_file(spec, folder)
+    except UnavailableError:
+        if not spec.sha256:
+            raise
+        return _fingerprint(spec, spec.sha256)
+    return _fingerprint(spec, file_identity(path))
+
+
+def load_backbone(
+    name: str, *, folder: Path, device: str = "auto", precision: Precision = "auto"
+) -> Backbone:
+    """Return frozen towers with weights from this machine; nothing is downloaded.
+
+    Args:
+        name: see `backbone_spec`.
+        folder: that holds a folder for each name, `home/weights`.
+        device: see `choose_device`.
+        precision: see `choose_precision`.
+
+    Raises:
+        InputError: no such backbone or device, or a file that is cut short or another model's.
+        UnavailableError: the file, the GPU or open_clip is missing.
+    """
+    spec = backbone_spec(name)
+    choose_device(device)
+    path = weights_file(spec, folder)
+    config = need("open_clip").get_model_config(spec.architecture)
+    state = read_towers(path)
+    model = build_towers(spec.name, config, seed=None)
+    fill_towers(model, state, spec.name)
+    return Backbone(
+        spec,
+        model,
+        _fingerprint(spec, file_identity(path)),
+        device=device,
+        precision=precision,
+        tokenizer_folder=path.parent,
+    )

@@ -49,7 +49,7 @@ class Preprocessing:
     def __call__(self, image: Image.Image) -> npt.NDArray[np.float32]:
         """Return the `[3, S, S]` normalised input for an RGB photo."""
         scaled = self.pixels(image).astype(np.float32) / np.float32(255)
-        normal = (scaled - np.float32(self.mean)) / np.float32(self.std)
+        normal = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
