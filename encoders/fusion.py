@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from encoders.torch_setup import need
 from geo.errors import InputError
 
 UNLABELLED = 255
@@ -87,13 +88,14 @@ class CrossAttentionFusion(nn.Module):
         )
         rgb: Tensor = self.norm_rgb(pooled + self.dropout(self.output_proj_rgb(update)))
         seg_update = self.dropout(self.output_proj_seg(answer.mean(dim=1)))
-        return rgb, self.norm_seg(segments.mean(dim=1) + seg_update)
+        seg: Tensor = self.norm_seg(segments.mean(dim=1) + seg_update)
+        return rgb, seg
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attend within each photo: `[N, Q, W]`, `[N, K, W]`, `[N, K, W]` to `[N, Q, W]`."""
 
         def split(tokens: Tensor) -> Tensor:
-            return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return tokens.view(len(tokens), tokens.shape[1], self.heads, -1).transpose(1, 2)
 
         mixed = F.scaled_dot_product_attention(split(queries), split(keys), split(values))
         return mixed.transpose(1, 2).flatten(2)
@@ -138,16 +140,14 @@ class ResNet18Segments(nn.Module):
 
     Args:
         width: of a token.
+
+    Raises:
+        UnavailableError: torchvision is not installed.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        from encoders.torch_setup import prepare_torchvision
-
-        prepare_torchvision()
-        from torchvision.models import resnet18
-
-        self.resnet = resnet18(weights=None)
+        self.resnet: nn.Module = need("torchvision.models").resnet18(weights=None)
         self.resnet.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.resnet.avgpool = nn.Identity()
         self.resnet.fc = nn.Identity()
