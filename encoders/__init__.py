@@ -15,7 +15,7 @@ __all__ = ["load_encoder"]
 
 @overload
 def load_encoder(
-    name: Literal["embedded"] = "embedded", *, codebook: "Codebook | None" = None
+    name: Literal["embedded"] = "embedded", *, codebook: "Codebook"
 ) -> "EmbeddedEncoder": ...
 @overload
 def load_encoder(

@@ -82,9 +82,11 @@ def _g3(weights: Path, device: str) -> "FamilyEncoder":
 def _siglip(tower: str, weights: Path, device: str) -> "FamilyEncoder":
     from encoders.backbone_specs import backbone_spec
     from encoders.families.siglip import SigLIPConfig, SigLIPHeads
+    from encoders.torch_setup import need
 
     spec = backbone_spec(tower)
-    heads = SigLIPHeads(SigLIPConfig(backbone_width=spec.width))
+    width = need("open_clip").get_model_config(spec.architecture)["embed_dim"]
+    heads = SigLIPHeads(SigLIPConfig(backbone_width=width))
     return _assembled(heads, tower, weights, device, licence=spec.licence, name=tower)
 
 
