@@ -20,7 +20,16 @@ TOWER: dict[str, Any] = {
 SMALL: dict[str, dict[str, Any]] = {
     "geoclip": {"width": 16, "hidden": 24, "features": 8, "queue": 8},
     "g3": {"width": 24, "location_width": 16, "hidden": 24, "features": 8},
-    "transgeoclip": {},
+    "transgeoclip": {
+        "width": 24,
+        "location_width": 16,
+        "features": 8,
+        "model_width": 16,
+        "attention_heads": 2,
+        "layers": 1,
+        "feedforward": 16,
+        "anchors": 8,
+    },  # fmt: skip
     "dualgeo": {"width": 24, "location_width": 16, "hidden": 24, "features": 8},
     "siglip": {},
     "cellcodes": {},
