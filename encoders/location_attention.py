@@ -153,7 +153,7 @@ class LocationAttention(nn.Module):
         return refined
 
     def _split(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(-1, (self.heads, -1))
+        return vectors.reshape(*vectors.shape[:-1], self.heads, -1)
 
     def _distance_bias(self, points: Tensor) -> Tensor:
         """`[N, heads, anchors]`, at most 0."""

@@ -94,7 +94,7 @@ def test_loss_falls(checkpointing: bool) -> None:
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        losses.append({name: float(term) for name, term in terms.items()})
+        losses.append({name: float(term.detach()) for name, term in terms.items()})
     for name in ("photo_gps", "photo_text", "text_gps", "triplet"):
         assert losses[-1][name] < 0.5 * losses[0][name], name
 
@@ -141,7 +141,9 @@ def test_triplet_counts_half() -> None:
     whole = hardest_triplet(
         embedded["caption_place"], embedded["place_caption"], unit(embedded["photo_text"][:, :8])
     )
-    assert float(heads.loss(embedded)["triplet"].detach()) == pytest.approx(float(whole) / 2)
+    assert float(heads.loss(embedded)["triplet"].detach()) == pytest.approx(
+        float(whole.detach()) / 2
+    )
 
 
 @pytest.mark.parametrize(
