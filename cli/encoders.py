@@ -1,4 +1,4 @@
-"""`graticule weights`: which encoder weights there are, and where they live."""
+"""`graticule weights`: which encoder weights there are, where they live, and getting them."""
 
 import json
 
@@ -7,7 +7,10 @@ import click
 
 @click.group()
 def weights() -> None:
-    """List encoder weights and where they live."""
+    """List encoder weights, get them, and import checkpoints.
+
+    Nothing is ever downloaded but by `get`. GRATICULE_HUB_URL names another hub or a mirror.
+    """
 
 
 @weights.command("list")
@@ -22,7 +25,53 @@ def list_weights(as_json: bool) -> None:
         click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
         return
     for row in rows:
-        state = "present" if row.present else "missing"
-        click.echo(f"{row.name:10s} {state:8s} {row.size:>8s}  {row.licence:12s} {row.purpose}")
-        if row.remedy:
-            click.echo(f"{'':20s}{row.remedy}")
+        click.echo(f"{row.name:22s} {row.state:10s} {row.size:>8s}  {row.licence}")
+        click.echo(f"    {row.purpose}")
+        if row.state == "missing" and row.source:
+            click.echo(f"    run: graticule weights get {row.name}   (checksum: {row.checksum})")
+        elif row.remedy or row.checksum:
+            click.echo(f"    {row.remedy or row.checksum}")
+    click.echo("Nothing is downloaded but by `get`; `path NAME` prints where to put files by hand.")
+
+
+@weights.command()
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    default="",
+    metavar="URL_OR_FOLDER",
+    help="Take the files from here, not from the hub.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the files as JSON and nothing else.")
+def get(name: str, source: str, as_json: bool) -> None:
+    """Download the weights called NAME, or go on with it, and check them.
+
+    What is there and checked is not fetched again. Can be stopped at any moment: run it again
+    to go on. A file that was put in place by hand is checked.
+    """
+    from agent.settings import load_settings
+    from cli.download_progress import get_with_progress
+
+    settings = load_settings()
+    rows = get_with_progress(
+        name, settings.home, hub_url=settings.hub_url, source=source, quiet=as_json
+    )
+    if as_json:
+        click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        return
+    for row in rows:
+        by = {"published": "as published", "hub": "as the hub states it"}.get(row.stated_by)
+        said = by or "recorded; nobody states one to compare with"
+        click.echo(f"{row.path}: {row.size:,} bytes, SHA-256 {row.sha256[:12]}... {said}")
+
+
+@weights.command()
+@click.argument("name", default="")
+def path(name: str) -> None:
+    """Print the folder of all weights, or of those called NAME: put files there by hand."""
+    from agent.settings import load_settings
+    from encoders.weights import weights_folder
+
+    home = load_settings().home
+    click.echo(weights_folder(name, home) if name else home / "weights")
