@@ -118,7 +118,7 @@ class PatchSegments(nn.Module):
         self.grid = grid
         self.embedding = nn.Parameter(torch.randn(classes + 1, width))
         self.position = nn.Parameter(torch.randn(grid * grid, width) * 0.1)
-        self.projection = nn.Linear(width, width)
+        self.projection = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.LayerNorm(width))
 
     def forward(self, segments: Tensor) -> Tensor:
         """Map `[N, S, S]` uint8 class ids to `[N, grid * grid, width]`.
@@ -128,7 +128,7 @@ class PatchSegments(nn.Module):
         """
         shares = class_shares(segments, self.classes, self.grid).to(self.embedding.dtype)
         # What a class means depends on where it is (sky above, sky mirrored below).
-        tokens: Tensor = self.projection(F.gelu(shares @ self.embedding + self.position))
+        tokens: Tensor = self.projection(shares @ self.embedding + self.position)
         return tokens
 
 

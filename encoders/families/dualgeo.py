@@ -147,7 +147,7 @@ class DualGeoHeads(Heads):
     @property
     def temperature(self) -> float:
         """Of the photo's view."""
-        return float(self.logit_scale_rgb.exp())
+        return float(self.logit_scale_rgb.detach().exp())
 
     def encode_photos(self, photos: PhotoFeatures) -> dict[str, Tensor]:
         """See `Heads.encode_photos`.
