@@ -17,9 +17,10 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
   inside them, and belief outside them stays as it is: a town sought in a country that a sign
   pointed to says nothing more for that country.
 
-The product over candidate groups is expanded term by term (this group right and all earlier
-ones wrong, and so on) and every term is integrated over quantile points of its kernels, so
-two groups that agree reinforce each other and two that differ compete.
+The product over candidate groups, less the case that all are wrong, is integrated over the
+quantile points of all kernels together, weighed by the balance heuristic (Veach and Guibas,
+SIGGRAPH 1995): a broad kernel is also looked at where a narrow one lies. So two groups that agree
+reinforce each other, however much one is the finer, and two that differ compete.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,6 +43,9 @@ CENTRES = 96
 EXACT_POINTS = 2_000
 """How many of the heaviest points count one by one when they are tried; the light rest of a
 diffuse belief counts by squares of `BIN_DEG`."""
+LEAST_DENSITY = 1 / 149e6
+"""Photos per km2 of all land, of all photos. Where the prior has less, kernels that overlap are
+no surprise: their tails reach out to sea and into deserts because they know no coast."""
 BIN_DEG = 5.0
 
 
@@ -114,17 +118,34 @@ def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
     for kernel in kernels:
         factor = factor * kernel.wrong(prior.countries)
     parts = [(prior.points, prior.mass * factor, prior.extent_km, prior.countries)]
-    for index, kernel in enumerate(kernels):
-        points, mass, extent = kernel.samples()
+    if kernels:
+        sampled = zip(*(kernel.samples() for kernel in kernels), strict=True)
+        points, mass, extent = (np.concatenate(each) for each in sampled)
         codes = np.asarray(regions.country_at(points), dtype=np.str_)
         for share in shares:
             mass = mass * share.ratio(codes)
-        for earlier in kernels[:index]:
-            mass = mass * earlier.wrong(codes)
-        for later in kernels[index + 1 :]:
-            mass = mass * (later.density(points) / prior.density(points) + later.wrong(codes))
+        if len(kernels) > 1:
+            mass = mass * _some_right(kernels, prior, points, codes)
         parts.append((points, mass, extent, codes))
     return _normalised(parts)
+
+
+def _some_right(
+    kernels: Sequence[CandidateGroup], prior: Prior, points: Floats, codes: NDArray[np.str_]
+) -> Floats:
+    """Return the factor `[M]` that turns the mass of quantile points of all groups into belief.
+
+    It is the density of belief in the case that at least one group is right, over the density
+    of the points. For a single group it is 1.
+    """
+    density = np.maximum(prior.density(points), LEAST_DENSITY)
+    drawn, right, none_right = np.zeros(len(points)), np.zeros(len(points)), np.ones(len(points))
+    for kernel in kernels:
+        own, wrong = kernel.density(points), kernel.wrong(codes)
+        drawn += own
+        right = right * (own / density + wrong) + none_right * own / density
+        none_right = none_right * wrong
+    return np.asarray(right * density / drawn, dtype=np.float64)
 
 
 def _binned(points: Floats, mass: Floats) -> tuple[Floats, Floats]:

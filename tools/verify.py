@@ -263,10 +263,7 @@ def _written(value: JsonValue) -> str:
     """Return what was given as text; Python writes no integer of thousands of digits."""
     if isinstance(value, int) and abs(value) > 1_000_000:
         return f"a number of {value.bit_length()} bits"
-    try:
-        return repr(value)[:60]
-    except ValueError:
-        return f"a {type(value).__name__}"
+    return repr(value)[:60]
 
 
 def _shown(latitude: float, longitude: float) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.belief import Belief, believe, summarise
 from agent.factors import Settlements
 from geo import sphere
-from tools.evidence import Candidate, Evidence
+from tools.evidence import Candidate, Evidence, Reach
 
 
 def photo(latitude: float, longitude: float, radius_km: float = 0.2) -> Candidate:
@@ -94,6 +94,43 @@ def test_agreeing_independent_groups_reinforce_and_differing_ones_compete(
         away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 48.2, 11.6)
         within[name] = float(belief.mass[away < 5].sum())
     assert within["agree"] > 0.95 > within["one"] > within["differ"] > 0.25
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_broad_group_reinforces_a_fine_one_inside_it_whatever_they_are_called(
+    settlements: Settlements, names: tuple[str, str]
+) -> None:
+    fine = match(photo(46.6, 2.4), weight=0.5, group=names[0])
+    broad = match(photo(47.0, 2.4, 200.0), weight=0.5, group=names[1])
+    held = {}
+    for name, items in {"fine": [fine], "both": [fine, broad]}.items():
+        belief = believe(items, settlements)
+        away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 46.6, 2.4)
+        held[name] = float(belief.mass[away < 2].sum())
+    assert held["fine"] == pytest.approx(0.5, abs=0.02)
+    assert held["both"] > 0.9
+
+
+def test_kernels_that_meet_at_sea_confirm_nothing(settlements: Settlements) -> None:
+    """Two towns on a coast, 100 km apart: both kernels' tails reach the empty sea between."""
+    one = match(photo(43.296, 5.37, 5.0), weight=0.5, group="a")
+    other = match(photo(43.296, 6.6, 5.0), weight=0.5, group="b")
+    belief = believe([one, other], settlements)
+    far = np.ones(len(belief.points), dtype=bool)
+    for point in ((43.296, 5.37), (43.296, 6.6)):
+        far &= sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], *point) > 25
+    near_both = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 43.296, 6.0) < 100
+    assert float(belief.mass[far & near_both].sum()) < 0.1
+
+
+def test_a_candidate_with_several_reaches_is_a_mixture(settlements: Settlements) -> None:
+    reaches = (Reach(radius_km=1.0, share=0.5), Reach(radius_km=300.0, share=0.5))
+    wide = photo(20.0, -40.0).model_copy(update={"reaches": reaches})
+    belief = believe([match(wide, weight=0.999)], settlements)
+    away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 20.0, -40.0)
+    for km in (1.0, 25.0, 300.0, 1000.0):
+        expected = 0.5 * km**2 / (km**2 + 1) + 0.5 * km**2 / (km**2 + 300.0**2)
+        assert float(belief.mass[away <= km].sum()) == pytest.approx(expected, abs=0.06)
 
 
 def test_dependent_evidence_is_averaged_not_multiplied(settlements: Settlements) -> None:
