@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from encoders.backbone_specs import OPEN_CLIP, BackboneSpec
+from encoders.backbone_specs import BackboneSpec
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 
@@ -29,12 +29,11 @@ def weights_file(spec: BackboneSpec, folder: Path) -> Path:
     Raises:
         UnavailableError: it is not there.
     """
-    places = [folder / spec.name / name for name in spec.files]
+    places = [folder / (spec.place or spec.name) / name for name in spec.files]
     for path in places:
         if path.is_file():
             return path
-    known = not spec.name.startswith(OPEN_CLIP)
-    command = f"run: graticule weights get {spec.name}, or " if known else ""
+    command = f"run: graticule weights get {spec.name}, or " if spec.published else ""
     raise UnavailableError(
         f"the weights of {printable(spec.name)!r} are not on this machine; {command}put the file "
         f"at {printable(str(places[0]), 500)!r}"
@@ -54,8 +53,7 @@ def tokenizer_folder(spec: BackboneSpec, folder: Path) -> Path:
     missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
     if not missing:
         return folder
-    known = not spec.name.startswith(OPEN_CLIP)
-    command = f"run: graticule weights get {spec.name}, or " if known else ""
+    command = f"run: graticule weights get {spec.name}, or " if spec.published else ""
     raise UnavailableError(
         f"the tokenizer of {printable(spec.name)!r} is not on this machine; {command}put "
         f"{' and '.join(missing)} into {printable(str(folder), 500)!r}"

@@ -13,11 +13,19 @@ from typing import Any, Literal
 from encoders.photo_file import printable
 from encoders.preprocess import Preprocessing
 from encoders.torch_setup import need
+from encoders.weights_table import PUBLISHED
 from geo.errors import InputError
 
 Layout = Literal["hf_clip", "open_clip"]
 OPEN_CLIP = "open_clip:"
 """Prefix of the name of any open_clip model with a file of one's own."""
+HUB_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
+"""Names under which hubs keep weights, open_clip's before those of `transformers`."""
 HALF = (0.5, 0.5, 0.5)
 """SigLIP's mean and deviation: pixels between -1 and 1."""
 
@@ -27,11 +35,13 @@ class BackboneSpec:
     """One tower, or pair of towers, that families sit on."""
 
     name: str
-    """What it is loaded by, and its folder under `home/weights`."""
+    """What it is loaded by."""
     architecture: str = ""
     """open_clip's name; empty where `tower` says it all."""
+    place: str = ""
+    """Its folder under `home/weights`; its name where empty."""
     files: tuple[str, ...] = ()
-    """Names of the weights in its folder, the published one first."""
+    """Names of the weights in its folder, the published one first; or a path of its own."""
     layout: Layout = "open_clip"
     """Of the published file."""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -39,6 +49,8 @@ class BackboneSpec:
     licence: str = ""
     sha256: str = ""
     """Of the published file; empty where unknown."""
+    published: bool = False
+    """Whether `graticule weights get` knows where the file is to be had."""
     tower: Mapping[str, Any] | None = None
     """open_clip's model configuration, for a tower that has no published name."""
 
@@ -62,30 +74,35 @@ class BackboneSpec:
         return None if self.tower is None else json.loads(json.dumps(self.tower))
 
 
-def _clip(name: str, architecture: str, size: int) -> BackboneSpec:
-    # OpenAI trained with QuickGELU. Under the plain name the same weights load and are wrong.
+def _known(name: str, architecture: str, layout: Layout, how: Preprocessing) -> BackboneSpec:
+    """Return the specification of published towers; their file is as the table of weights says."""
+    published = next((one for one in PUBLISHED if one.name == name), None)
+    usual = HUB_FILES[:2] if layout == "open_clip" else HUB_FILES[2:]
+    file = published.files[0] if published else None
     return BackboneSpec(
         name,
         architecture,
-        ("model.safetensors", f"{architecture.removesuffix('-quickgelu')}.safetensors"),
-        "hf_clip",
-        Preprocessing(size, crop_rounding="down"),
-        licence="MIT",
+        name,
+        tuple(dict.fromkeys((*(file.names if file else ()), *usual))),
+        layout,
+        how,
+        licence=published.licence if published else {"hf_clip": "MIT"}.get(layout, "Apache-2.0"),
+        sha256=(file.sha256 or "") if file else "",
+        published=published is not None,
     )
+
+
+def _clip(name: str, architecture: str, size: int) -> BackboneSpec:
+    # OpenAI trained with QuickGELU. Under the plain name the same weights load and are wrong.
+    return _known(name, architecture, "hf_clip", Preprocessing(size, crop_rounding="down"))
 
 
 def _siglip(architecture: str, size: int) -> BackboneSpec:
-    """`ViT-B-16-SigLIP2-256` is called `siglip2-b-16-256`; open_clip leaves 224 out."""
-    model, _, generation = architecture.removeprefix("ViT-").lower().partition("-siglip")
-    generation = generation[:1] if generation[:1] == "2" else ""
-    return BackboneSpec(
-        f"siglip{generation}-{model}-{size}",
-        architecture,
-        ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
-        "open_clip",
-        Preprocessing(size, HALF, HALF, resize_mode="squash"),
-        licence="Apache-2.0",
-    )
+    """`ViT-B-16-SigLIP2-256` is called `siglip2-b-16-256`; 224 px are left out in both."""
+    model, _, rest = architecture.removeprefix("ViT-").lower().partition("-siglip")
+    name = f"siglip2-{model}{rest[1:]}" if rest[:1] == "2" else f"siglip-{model}{rest}"
+    how = Preprocessing(size, HALF, HALF, resize_mode="squash")
+    return _known(name, architecture, "open_clip", how)
 
 
 SPECS = {
@@ -142,11 +159,10 @@ def merge(base: Preprocessing, stated: Mapping[str, Any]) -> Preprocessing:
     Raises:
         ValueError: a value is not one that is supported.
     """
-    known = {
-        "size": "image_size",
-        **{k: k for k in ("mean", "std", "interpolation", "resize_mode")},
-    }
-    changes = {known[k]: v for k, v in stated.items() if k in known and v is not None}
+    if stated.get("size") not in (None, base.image_size, [base.image_size] * 2):
+        raise ValueError(f"size {stated['size']} is not the tower's, {base.image_size}")
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    changes = {key: stated[key] for key in keys if stated.get(key) is not None}
     for key in ("mean", "std"):
         if key in changes:
             changes[key] = tuple(float(value) for value in changes[key])
@@ -157,9 +173,9 @@ def backbone_spec(name: str) -> BackboneSpec:
     """Return the specification of a tower by name.
 
     Args:
-        name: one of `SPECS`, or `open_clip:NAME=FILE` or `open_clip:NAME/TAG=FILE` with open_clip's
-            names of a model and of its training. The tag is needed where trainings of one model
-            were made with different preprocessing.
+        name: one of `SPECS`, or `open_clip:NAME/TAG=FILE` with open_clip's names of a model and
+            of its training. The tag is needed where the trainings of a model differ in more than
+            their weights. Without `=FILE` it is looked for in `home/weights/open_clip/NAME/TAG`.
 
     Raises:
         InputError: no such name, tag or form.
@@ -174,16 +190,15 @@ def backbone_spec(name: str) -> BackboneSpec:
         )
     model, equals, file = name.removeprefix(OPEN_CLIP).partition("=")
     architecture, _, tag = model.partition("/")
-    if not equals or not file or not architecture:
+    if not architecture or (equals and not file):
         raise InputError(
-            f"backbone {printable(name)!r} names no file; write {OPEN_CLIP}NAME=FILE, or "
-            f"{OPEN_CLIP}NAME/TAG=FILE"
+            f"backbone {printable(name)!r} names no model or file; write {OPEN_CLIP}NAME/TAG=FILE"
         )
-    return _open_clip_spec(architecture, tag, Path(file))
+    return _open_clip_spec(architecture, tag, (str(Path(file).absolute()),) if file else HUB_FILES)
 
 
-def _open_clip_spec(architecture: str, tag: str, file: Path) -> BackboneSpec:
-    """Return the specification of one of open_clip's models with a file of one's own."""
+def _open_clip_spec(architecture: str, tag: str, files: tuple[str, ...]) -> BackboneSpec:
+    """Return the specification of one of open_clip's models."""
     open_clip = need("open_clip")
     config = open_clip.get_model_config(architecture)
     if config is None:
@@ -210,13 +225,14 @@ def _open_clip_spec(architecture: str, tag: str, file: Path) -> BackboneSpec:
     preprocessing, quick = ways[tag] if tag else next(iter(ways.values()), (base, False))
     if quick and not config.get("quick_gelu", False):
         raise InputError(
-            f"{shown}/{tag or next(iter(ways))} was trained with QuickGELU; without it the features "
-            f"are silently wrong: use {shown}-quickgelu"
+            f"{shown}/{tag or next(iter(ways))} was trained with QuickGELU, without which features "
+            f"are silently wrong; use {shown}-quickgelu"
         )
     return BackboneSpec(
         f"{shown}/{tag}" if tag else shown,
         architecture,
-        (str(file.absolute()),),
+        "/".join(filter(None, ("open_clip", architecture, tag))),
+        files,
         preprocessing=preprocessing,
         licence="as its publisher states",
     )

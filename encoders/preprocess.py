@@ -6,7 +6,7 @@ package cuts the smaller half off first.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ CropRounding = Literal["half_even", "down"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+MAX_IMAGE_SIZE = 4096
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -35,6 +36,26 @@ class Preprocessing:
     `longest` shows the whole photo between bars of black."""
     crop_rounding: CropRounding = "half_even"
 
+    def __post_init__(self) -> None:
+        """Refuse what would only show in a feature.
+
+        Raises:
+            ValueError: a value out of range, or a mode that is not known.
+        """
+        for name, value, known in (
+            ("interpolation", self.interpolation, get_args(Interpolation)),
+            ("resize_mode", self.resize_mode, get_args(ResizeMode)),
+            ("crop_rounding", self.crop_rounding, get_args(CropRounding)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
+        if not 1 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"image_size {self.image_size} is not from 1 to {MAX_IMAGE_SIZE}")
+        if len(self.mean) != 3 or not np.isfinite(self.mean).all():
+            raise ValueError(f"mean {self.mean} is not three numbers")
+        if len(self.std) != 3 or not all(0 < one < np.inf for one in self.std):
+            raise ValueError(f"std {self.std} is not three positive numbers")
+
     def pixels(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the `[S, S, 3]` pixels that the tower sees of an RGB photo."""
         size = self.image_size
@@ -45,6 +66,24 @@ class Preprocessing:
         top = self._offset(resized.height - size)
         # Beyond the picture, Pillow crops black.
         return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+    def labels(self, classes: npt.NDArray[np.uint8], beyond: int) -> npt.NDArray[np.uint8]:
+        """Return the `[S, S]` class numbers of what the tower sees, to the nearest pixel.
+
+        Args:
+            classes: `[H, W]`, of a photo or in its proportions.
+            beyond: class of what lies outside the photo.
+        """
+        size = self.image_size
+        picture = Image.fromarray(classes)
+        resized = picture.resize(
+            self._resized(picture.width, picture.height), Image.Resampling.NEAREST
+        )
+        seen = Image.new("L", (size, size), beyond)
+        seen.paste(
+            resized, (-self._offset(resized.width - size), -self._offset(resized.height - size))
+        )
+        return np.asarray(seen)
 
     def __call__(self, image: Image.Image) -> npt.NDArray[np.float32]:
         """Return the `[3, S, S]` normalised input for an RGB photo."""
