@@ -30,3 +30,16 @@ def settlements() -> Settlements:
     points = np.array([row[:2] for row in rows], dtype=np.float64)
     populations = np.array([row[2] for row in rows], dtype=np.float64)
     return points, populations, [row[3] for row in rows]
+
+
+@pytest.fixture(scope="session")
+def countryside(settlements: Settlements) -> Settlements:
+    """The small world with 40,000 villages, so that its towns have the weight that towns have.
+
+    There are none beyond 160 degrees east: around Fiji is sea.
+    """
+    points, populations, codes = settlements
+    grid = np.random.default_rng(0).uniform((-40, -120), (65, 160), (40_000, 2))
+    people = np.full(len(grid), 8_000.0)
+    everywhere = [*codes, *["FR"] * len(grid)]
+    return np.concatenate([points, grid]), np.concatenate([populations, people]), everywhere

@@ -96,31 +96,36 @@ def test_agreeing_independent_groups_reinforce_and_differing_ones_compete(
     assert within["agree"] > 0.95 > within["one"] > within["differ"] > 0.25
 
 
+def spread(latitude: float, longitude: float) -> Candidate:
+    """A candidate such as a worldwide search gives: mostly near, sometimes a continent off."""
+    radii = {0.7: 0.25, 15.0: 0.2, 230.0: 0.3, 1050.0: 0.25}
+    reaches = tuple(Reach(radius_km=km, share=share) for km, share in radii.items())
+    return photo(latitude, longitude, 90.0).model_copy(update={"reaches": reaches})
+
+
+def held_within(belief: Belief, km: float, latitude: float, longitude: float) -> float:
+    away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], latitude, longitude)
+    return float(belief.mass[away < km].sum())
+
+
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
 def test_a_broad_group_reinforces_a_fine_one_inside_it_whatever_they_are_called(
-    settlements: Settlements, names: tuple[str, str]
+    countryside: Settlements, names: tuple[str, str]
 ) -> None:
-    fine = match(photo(46.6, 2.4), weight=0.5, group=names[0])
-    broad = match(photo(47.0, 2.4, 200.0), weight=0.5, group=names[1])
-    held = {}
-    for name, items in {"fine": [fine], "both": [fine, broad]}.items():
-        belief = believe(items, settlements)
-        away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 46.6, 2.4)
-        held[name] = float(belief.mass[away < 2].sum())
-    assert held["fine"] == pytest.approx(0.5, abs=0.02)
-    assert held["both"] > 0.9
+    fine = match(photo(45.764, 4.836), weight=0.9, group=names[0])
+    broad = match(spread(45.764, 6.36), weight=0.85, group=names[1])
+    alone = held_within(believe([fine], countryside), 10, 45.764, 4.836)
+    both = held_within(believe([fine, broad], countryside), 10, 45.764, 4.836)
+    assert alone == pytest.approx(0.9, abs=0.02)
+    assert both > 0.94
 
 
-def test_kernels_that_meet_at_sea_confirm_nothing(settlements: Settlements) -> None:
-    """Two towns on a coast, 100 km apart: both kernels' tails reach the empty sea between."""
-    one = match(photo(43.296, 5.37, 5.0), weight=0.5, group="a")
-    other = match(photo(43.296, 6.6, 5.0), weight=0.5, group="b")
-    belief = believe([one, other], settlements)
-    far = np.ones(len(belief.points), dtype=bool)
-    for point in ((43.296, 5.37), (43.296, 6.6)):
-        far &= sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], *point) > 25
-    near_both = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], 43.296, 6.0) < 100
-    assert float(belief.mass[far & near_both].sum()) < 0.1
+def test_kernels_that_meet_where_nobody_lives_confirm_little(countryside: Settlements) -> None:
+    """A town read in the photo and a hit 120 km out at sea: their tails overlap in the water."""
+    town = match(photo(-18.141, 178.442, 5.5), weight=0.55, group="a")
+    at_sea = match(spread(-18.141, 179.57), weight=0.85, group="b")
+    belief = believe([town, at_sea], countryside)
+    assert held_within(belief, 50, -18.141, 178.442) > 0.7
 
 
 def test_a_candidate_with_several_reaches_is_a_mixture(settlements: Settlements) -> None:

@@ -220,18 +220,8 @@ def named(place: tuple[float, float], source: str, group: str, weight: float = 0
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def villages(settlements: Settlements) -> Settlements:
-    """The small world with a village every 30 km or so around Lyon, as there are."""
-    towns, populations, codes = settlements
-    grid = np.array([(a, b) for a in np.arange(41, 51, 0.3) for b in np.arange(-1, 10, 0.3)])
-    points = np.concatenate([towns, grid])
-    people = np.concatenate([populations, np.full(len(grid), 8_000.0)])
-    return points, people, [*codes, *["FR"] * len(grid)]
-
-
 def test_being_verified_does_not_confirm_a_candidate_to_the_kilometre(
-    bench: Workbench, villages: Settlements
+    bench: Workbench, countryside: Settlements
 ) -> None:
     """A name read in the photo gains by fitting, but not as if somebody else had named it too."""
     name = named(LYON, "gazetteer", "place:lyon")
@@ -243,7 +233,7 @@ def test_being_verified_does_not_confirm_a_candidate_to_the_kilometre(
         "checked": [name, checked],
         "twice": [name, independent],
     }.items():
-        belief = believe(items, villages)
+        belief = believe(items, countryside)
         away = sphere.haversine_km(belief.points[:, 0], belief.points[:, 1], *LYON)
         within[key] = float(belief.mass[away < 10].sum())
     assert within["alone"] < within["checked"] < within["twice"] - 0.1
