@@ -11,7 +11,7 @@ Published defects repaired here:
   this equals the published module at batch 1, and the tensors have its names and shapes.
 - The published code scales maps of class ids with bilinear interpolation, which invents classes
   at every border, reads ids as intensities, and stands in a black map where one is missing. Here
-  maps are scaled to the nearest pixel (`encoders.segmenter`), `PatchSegments` treats an id as a
+  maps are scaled to the nearest pixel (`encoders.label_maps`), `PatchSegments` treats an id as a
   category, and a missing map is an error.
 """
 
@@ -19,11 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from encoders.label_maps import UNLABELLED
 from encoders.torch_setup import need
 from geo.errors import InputError
 
-UNLABELLED = 255
-"""Class id of pixels without a class, by the convention of ADE20K, Cityscapes and COCO."""
 RESNET_WIDTH = 512
 
 

@@ -6,12 +6,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from encoders.fusion import (
-    UNLABELLED,
     CrossAttentionFusion,
     PatchSegments,
     ResNet18Segments,
     class_shares,
 )
+from encoders.label_maps import UNLABELLED
 from geo.errors import InputError
 
 WIDTH = 16
