@@ -72,9 +72,6 @@ def save_encoder(
     """Write heads and card into `folder`, and the tower too where it has no published name.
 
     The card comes last: a folder without one is not an encoder.
-
-    Raises:
-        InputError: `folder` holds another encoder's files.
     """
     from safetensors.torch import save_file
 
@@ -129,9 +126,7 @@ def read_card(folder: Path) -> SavedCard:
     except (ValidationError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(
-            f"card of encoder {shown} is damaged; train or import it again"
-        ) from None
+        raise InputError(f"card of encoder {shown} is damaged; train or import it again") from None
 
 
 def load_heads(folder: Path, card: SavedCard) -> Heads:
@@ -160,7 +155,8 @@ def load_heads(folder: Path, card: SavedCard) -> Heads:
             f"({error.errors()[0]['msg']}); train or import it again"
         ) from None
     heads = heads_class(config)
-    fit_keys(heads, read_state(path))
+    if heads.state_dict():  # SigLIP has no weights of its own
+        fit_keys(heads, read_state(path))
     check_probe(heads.eval(), card, shown)
     return heads
 
