@@ -56,6 +56,7 @@ def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Chec
         state: Literal["ok", "absent"] = "ok" if row.present else "absent"
         detail = f"{row.size}, {row.purpose}"
         yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
+    yield _worldwide(settings.home)
     yield from (_gallery(path) for path in galleries)
     yield _server(
         "model server", settings.model_url, "/models", "GRATICULE_MODEL_URL", "the pipeline driver"
@@ -131,6 +132,15 @@ def _tesseract() -> Check:
             remedy="apt-get install tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara ...",
         )
     return Check(name="tesseract", state="ok", detail="reads " + ", ".join(languages))
+
+
+def _worldwide(home: Path) -> Check:
+    from agent.worldwide import AUTO, what_is_missing
+
+    if missing := what_is_missing(AUTO, home):
+        head, _, remedy = missing.partition(": ")
+        return Check(name="worldwide search", state="absent", detail="off", remedy=remedy or head)
+    return Check(name="worldwide search", state="ok", detail="GeoCLIP, in every `locate`")
 
 
 def _gallery(path: Path) -> Check:

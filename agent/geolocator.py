@@ -55,8 +55,8 @@ class Geolocator:
     Raises:
         InputError: a gallery does not exist, is empty or was built by another encoder; or
             `places` is no list of coordinates, or comes without an encoder.
-        UnavailableError: a gallery is locked by another process; or GeoCLIP was named and its
-            weights are not on this machine.
+        UnavailableError: a gallery is locked by another process; or an encoder was named whose
+            published weights are not on this machine.
     """
 
     def __init__(

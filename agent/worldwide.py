@@ -3,14 +3,15 @@
 Nothing is loaded here: the encoder and its places are opened when a tool first needs them.
 """
 
+import importlib.util
 import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from encoders.weights import catalogue
-from geo.errors import UnavailableError
+from encoders.weights import WeightRow, catalogue
+from geo.errors import InputError, UnavailableError
 from geo.gazetteer import Gazetteer
 
 if TYPE_CHECKING:
@@ -23,20 +24,28 @@ AUTO = "auto"
 """Use GeoCLIP where everything it needs is on this machine."""
 NONE = "none"
 DEFAULT_ENCODER = "geoclip"
-NEEDED = ("geoclip", "clip-vit-l-14")
-"""Rows of the catalogue of weights that GeoCLIP needs to encode a photo."""
+CLIP = "clip-vit-l-14"
+NEEDED = {DEFAULT_ENCODER: (DEFAULT_ENCODER, CLIP), "g3": ("g3", CLIP)}
+"""Rows of the catalogue of weights that an encoder needs to encode a photo."""
+PACKAGES = ("torch", "open_clip")
 PLACES_POPULATION = 15_000
 """GeoNames settlements from here on are places too: 34,000, where GeoCLIP's own list is thin."""
 
 OpenEncoder = Callable[[], "AlignedEncoder"]
 
 
-def missing_weights(home: Path) -> str:
-    """Return in one line what keeps worldwide search from being there; empty where it is."""
-    rows = [row for row in catalogue(home) if row.name in NEEDED and not row.present]
-    if not rows:
-        return ""
-    return "worldwide search is off: " + "; ".join(f"{row.name}: {row.remedy}" for row in rows)
+def missing_rows(encoder: str, home: Path) -> list[WeightRow]:
+    """Return what an encoder, `auto` among them, lacks of the catalogue of weights."""
+    needed = NEEDED.get(DEFAULT_ENCODER if encoder == AUTO else encoder, ())
+    return [row for row in catalogue(home) if row.name in needed and not row.present]
+
+
+def what_is_missing(encoder: str, home: Path) -> str:
+    """Return in one line what keeps an encoder from being there; empty where nothing does."""
+    if any(importlib.util.find_spec(package) is None for package in PACKAGES):
+        return "worldwide search is off: it needs torch; pip install 'graticule[encoders]'"
+    lacking = [f"{row.name} ({row.size}), {row.remedy}" for row in missing_rows(encoder, home)]
+    return f"worldwide search is off: it needs {'; and '.join(lacking)}" if lacking else ""
 
 
 def encoder_opener(
@@ -49,16 +58,20 @@ def encoder_opener(
         home: data folder, with the weights.
 
     Raises:
-        UnavailableError: GeoCLIP is named, and what it needs is not on this machine.
+        InputError: the name is empty.
+        UnavailableError: one is named whose published weights are not on this machine.
     """
     if encoder is None or encoder == NONE:
         return None, ""
-    if encoder in (AUTO, DEFAULT_ENCODER):
-        if (missing := missing_weights(home)) and encoder == DEFAULT_ENCODER:
-            raise UnavailableError(missing)
-        if missing:
+    if encoder == "":
+        raise InputError("the encoder's name is empty; give one, auto or none")
+    if isinstance(encoder, str) and encoder in (AUTO, *NEEDED):
+        missing = what_is_missing(encoder, home)
+        if missing and encoder == AUTO:
             return None, missing
-        encoder = DEFAULT_ENCODER
+        if missing:
+            raise UnavailableError(missing)
+        encoder = DEFAULT_ENCODER if encoder == AUTO else encoder
     if isinstance(encoder, str | Path):
         return partial(_load, str(encoder), home), ""
     chosen = encoder
