@@ -58,9 +58,11 @@ class CellIndex:
         starts = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
         sums = vectors.new_zeros(len(counts), vectors.shape[1]).index_add_(0, parent, vectors)
         centres = unit(sums)
-        cosines = (centres[parent] * vectors).sum(dim=1).clamp(-1, 1)
+        # By the chord: the arc cosine of a dot product is coarse for near vectors.
+        chords = (centres[parent] - vectors).norm(dim=1)
+        angles = 2 * torch.asin((chords / 2).clamp(max=1))
         spread = vectors.new_zeros(len(counts))
-        spread.scatter_reduce_(0, parent, torch.acos(cosines), "amax")
+        spread.scatter_reduce_(0, parent, angles, "amax")
         return cls(ids, vectors, starts, centres, spread)
 
     def search(self, vector: Tensor, k: int, beam: int | None = None) -> tuple[Tensor, Tensor]:
@@ -87,7 +89,7 @@ class CellIndex:
                 "encode the photo with this encoder"
             )
         near = self.centres @ vector
-        # A centre of zeros has spread 90 degrees and cosine 0: it bounds nothing, rightly.
+        # A centre of zeros bounds nothing.
         bound = torch.cos((torch.acos(near.clamp(-1, 1)) - self.spread).clamp(min=0))
         bound = torch.where(self.centres.any(dim=1), bound, 1.0)
         order = torch.argsort(near if beam else bound, descending=True)[:beam]

@@ -21,8 +21,7 @@ What differs from the paper, which was read in summaries, and what it leaves ope
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -32,6 +31,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from encoders.cell_calibration import KAPPAS, Calibration, calibrated, mixed_codes
 from encoders.cell_search import CellIndex, at_level, rows_of
 from encoders.heads import Batch, Heads, HeadsConfig, Need, PhotoFeatures, head, unit
 from geo.cells import CellIds, cell_ids, check_cells, children, levels
@@ -39,10 +39,7 @@ from geo.errors import InputError
 
 INITIAL_LOG_SCALE = 2.6593
 """Logarithm of 1 / 0.07."""
-KAPPAS = tuple(10 ** (step / 20) for step in range(-40, 41))
-"""A hundredth to a hundred, 1 among them."""
 NO_LOGIT = -1e4
-CHUNK = 256
 
 
 class CellCodesConfig(HeadsConfig):
@@ -69,20 +66,6 @@ class CellCodesConfig(HeadsConfig):
         if self.codes and not self.aerial:
             raise ValueError(f"codes {self.codes} without aerial tiles; give aerial=True or 0")
         return self
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a calibration of kappa found."""
-
-    kappa: float
-    """The factor chosen, now in place."""
-    log_likelihood: float
-    """Mean over the photos of the log probability of their own cell, at that factor."""
-    at_one: float
-    """The same at kappa = 1."""
-    photos: int
-    """Photos used: those whose cell has a code."""
 
 
 class CellCodesHeads(Heads):
@@ -126,10 +109,12 @@ class CellCodesHeads(Heads):
     @property
     def temperature(self) -> float:
         """Of the classifier."""
-        return float(self.logit_scale_cell.detach().exp())
+        return float(_factor(self.logit_scale_cell.detach()))
 
     def set_cells(self, ids: npt.ArrayLike) -> None:
-        """Say which cells have prototypes, before training; existing ones of that count stay.
+        """Say which cells have prototypes, before an optimiser is made.
+
+        Cells that had a prototype keep it, others get a random one.
 
         Args:
             ids: `[C]` S2 cells of `prototype_level`, each once; `cell_ids` holds them sorted.
@@ -137,12 +122,15 @@ class CellCodesHeads(Heads):
         Raises:
             InputError: none, another level, or one twice.
         """
-        table = self._table(ids, self.config.prototype_level)
-        if len(table) != len(self.cell_ids):
-            fresh = _fresh_prototypes(len(table), self.config.width)
-            self.prototypes = nn.Parameter(fresh.to(self.prototypes))
-            self.config = self.config.model_copy(update={"cells": len(table)})
-        self.cell_ids = table.to(self.cell_ids.device)
+        table = _table(ids, self.config.prototype_level)
+        table = table.to(self.cell_ids.device)
+        rows = rows_of(self.cell_ids, table)[:, None]
+        fresh = _fresh_prototypes(len(table), self.config.width).to(self.prototypes)
+        if len(self.cell_ids):
+            fresh = torch.where(rows >= 0, self.prototypes.detach()[rows[:, 0]], fresh)
+        self.prototypes = nn.Parameter(fresh)
+        self.cell_ids = table
+        self.config = self.config.model_copy(update={"cells": len(table)})
 
     def set_codes(self, ids: npt.ArrayLike, aerial: Tensor) -> None:
         """Put the tiles of the database in place.
@@ -157,7 +145,7 @@ class CellCodesHeads(Heads):
         """
         if not self.config.aerial:
             raise InputError("this model has no aerial tiles; make it with aerial=True")
-        table = self._table(ids, self.config.code_level)
+        table = _table(ids, self.config.code_level)
         if aerial.shape != (len(table), self.config.width) or not aerial.isfinite().all():
             raise InputError(
                 f"tile vectors of shape {list(aerial.shape)}, finite [{len(table)}, "
@@ -204,10 +192,7 @@ class CellCodesHeads(Heads):
 
     def codes_of(self, ids: Tensor) -> Tensor:
         """Return `[N, D]` codes, of unit length, of cells `[N]` of `code_level` (or a parent)."""
-        prototype, aerial = self._parts(ids)
-        alone = ~(prototype.any(dim=1) & aerial.any(dim=1))
-        factor = torch.where(alone, 1.0, self.kappa)
-        return unit(factor[:, None] * prototype + aerial)
+        return mixed_codes(*self._parts(ids), self.kappa)
 
     def code_table(self) -> tuple[CellIds, Tensor]:
         """Return the database: `[T]` cells and their `[T, D]` codes.
@@ -216,7 +201,9 @@ class CellCodesHeads(Heads):
         without any tile, at their own level.
         """
         ids = self._table_ids()
-        return ids.cpu().numpy().view(np.uint64), self.codes_of(ids)
+        with torch.no_grad():
+            vectors = self.codes_of(ids)
+        return ids.cpu().numpy().view(np.uint64), vectors
 
     def index(self) -> CellIndex:
         """Return the database ready for search; a copy, made anew at each call."""
@@ -237,12 +224,9 @@ class CellCodesHeads(Heads):
 
     @torch.no_grad()
     def calibrate(
-        self, ground: Tensor, ids: npt.ArrayLike, kappas: tuple[float, ...] = KAPPAS
+        self, ground: Tensor, ids: npt.ArrayLike, kappas: Sequence[float] = KAPPAS
     ) -> Calibration:
-        """Choose kappa, which makes up for the different scales of the two similarities.
-
-        The factor under which photos find their own cells most likely: the mean log of a softmax
-        over all codes at the trained temperature, by trying each on a grid.
+        """Choose kappa by the likelihood of photos' own cells; see `encoders.cell_calibration`.
 
         Args:
             ground: `[N, D]` vectors of photos that prototypes were not trained on.
@@ -253,28 +237,21 @@ class CellCodesHeads(Heads):
             InputError: no photo lies in a cell with a code, another level, another shape, or a
                 kappa below 0 or not finite.
         """
-        checked = self._checked(ids, self.config.code_level)
+        checked = _of_level(ids, self.config.code_level)
         if ground.shape != (len(checked), self.config.width):
             raise InputError(
                 f"photo vectors of shape {list(ground.shape)}, [{len(checked)}, "
                 f"{self.config.width}] are needed; give one a cell"
             )
-        grid = torch.tensor(sorted({1.0, *kappas}))
-        if not grid.isfinite().all() or grid[0] < 0:
-            raise InputError(f"kappas {kappas}: give finite numbers of 0 or more")
         table = self._table_ids()
-        target = self._table_rows(table, _signed(checked).to(table.device))
-        known = target >= 0
-        if not known.any():
-            raise InputError(
-                f"none of {len(checked)} photos lies in a cell with a code; give photos of the "
-                "region"
-            )
-        likelihood = self._likelihood(ground[known].to(self.kappa), target[known], table, grid)
-        best = int(likelihood.argmax())
-        self.kappa.fill_(float(grid[best]))
-        at_one = float(likelihood[int((grid == 1).nonzero()[0, 0])])
-        return Calibration(float(grid[best]), float(likelihood[best]), at_one, int(known.sum()))
+        own = _signed(checked).to(table.device)
+        target, parent = rows_of(table, own), at_level(own, self.config.prototype_level)
+        target = torch.where(target >= 0, target, rows_of(table, parent))
+        found = calibrated(
+            ground.to(self.kappa), target, self._parts(table), self.temperature, kappas
+        )
+        self.kappa.fill_(found.kappa)
+        return found
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return `ground`, with tiles `aerial`, and rows in the table `cells`, cells `codes`."""
@@ -326,47 +303,8 @@ class CellCodesHeads(Heads):
         parents = self.cell_ids[tiled].cpu().numpy().view(np.uint64)
         inside = _signed(children(parents, self.config.code_level).ravel())
         everything = (self.cell_ids[~tiled], inside.to(self.cell_ids.device), self.code_ids)
-        return torch.cat(everything).unique()
-
-    def _table_rows(self, table: Tensor, ids: Tensor) -> Tensor:
-        own = rows_of(table, ids)
-        return torch.where(
-            own >= 0, own, rows_of(table, at_level(ids, self.config.prototype_level))
-        )
-
-    def _likelihood(self, ground: Tensor, target: Tensor, table: Tensor, grid: Tensor) -> Tensor:
-        """Mean log probability `[K]` of the true codes under each kappa."""
-        prototype, aerial = self._parts(table)
-        both = prototype.any(dim=1) & aerial.any(dim=1)
-        between = (prototype * aerial).sum(dim=1)
-        scale = _factor(self.logit_scale_cell)
-        total = torch.zeros(len(grid), dtype=torch.float64)
-        for start in range(0, len(ground), CHUNK):
-            part, rows = ground[start : start + CHUNK], target[start : start + CHUNK]
-            to_prototype, to_aerial = part @ prototype.T, part @ aerial.T
-            for number, kappa in enumerate(grid.tolist()):
-                length = (kappa**2 + 1 + 2 * kappa * between).clamp(min=1e-12).sqrt()
-                mixed = (kappa * to_prototype + to_aerial) / length
-                cosines = torch.where(both, mixed, to_prototype + to_aerial)
-                found = F.cross_entropy(scale * cosines, rows, reduction="sum")
-                total[number] -= found.double().cpu()
-        return total / len(ground)
-
-    def _table(self, ids: npt.ArrayLike, level: int) -> Tensor:
-        table = torch.from_numpy(np.sort(self._checked(ids, level).view(np.int64)))
-        if (table[1:] == table[:-1]).any():
-            raise InputError("a cell is given twice; give each cell once (numpy.unique)")
+        table: Tensor = torch.cat(everything).unique()
         return table
-
-    @staticmethod
-    def _checked(ids: npt.ArrayLike, level: int) -> CellIds:
-        checked = check_cells(ids)
-        if not len(checked) or (levels(checked) != level).any():
-            shown = sorted(set(levels(checked).tolist()))
-            raise InputError(
-                f"{len(checked)} cells of levels {shown}; give 1 or more of level {level}"
-            )
-        return checked
 
 
 def paired(left: Tensor, right: Tensor, labels: Tensor, log_scale: Tensor) -> Tensor:
@@ -401,6 +339,21 @@ def _take(table: Tensor, rows: Tensor) -> Tensor:
     if not len(table):
         return table.new_zeros(len(rows), table.shape[1])
     return unit(table[rows.clamp(min=0)]) * (rows >= 0)[:, None]
+
+
+def _of_level(ids: npt.ArrayLike, level: int) -> CellIds:
+    checked = check_cells(ids)
+    if not len(checked) or (levels(checked) != level).any():
+        shown = sorted(set(levels(checked).tolist()))
+        raise InputError(f"{len(checked)} cells of levels {shown}; give 1 or more of level {level}")
+    return checked
+
+
+def _table(ids: npt.ArrayLike, level: int) -> Tensor:
+    table = torch.from_numpy(np.sort(_of_level(ids, level).view(np.int64)))
+    if (table[1:] == table[:-1]).any():
+        raise InputError("a cell is given twice; give each cell once (numpy.unique)")
+    return table
 
 
 def _signed(ids: CellIds) -> Tensor:
