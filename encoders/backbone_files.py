@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from encoders.backbone_specs import BackboneSpec
 from encoders.photo_file import printable
+from encoders.weights import read_receipt
 from geo.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def tokenizer_folder(spec: BackboneSpec, folder: Path) -> Path:
 def file_identity(path: Path) -> str:
     """Return the SHA-256 of a file, read only once as long as its size and time stay.
 
+    A download was hashed as it came, and its receipt counts.
+
     Raises:
         InputError: the file cannot be read.
     """
@@ -70,6 +73,9 @@ def file_identity(path: Path) -> str:
     try:
         status = path.stat()
         seen = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        receipt = read_receipt(path)
+        if receipt and (receipt.size, receipt.time_ns) == tuple(seen.values()):
+            return receipt.sha256
         if (known := _remembered(sidecar, seen)) is not None:
             return known
         with path.open("rb") as file:
@@ -102,9 +108,8 @@ def read_towers(path: Path) -> "dict[str, Tensor]":
     Raises:
         InputError: the file is cut short, pickled, or of another model.
     """
-    from encoders.checkpoints import read_state
     from encoders.clip_layout import is_hf_clip, to_open_clip
+    from encoders.state_files import read_state
 
     state = read_state(path)
-    state = {key.removeprefix("module."): tensor for key, tensor in state.items()}
     return to_open_clip(state) if is_hf_clip(state) else state

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from encoders.backbone_files import file_identity, read_towers, tokenizer_folder, weights_file
 from encoders.backbone_specs import BackboneSpec, backbone_spec, config_spec
+from encoders.checkpoints import fit_keys
 from encoders.heads import PhotoFeatures
 from encoders.photo_file import printable
 from encoders.torch_setup import Precision, choose_device, choose_precision, need
@@ -168,8 +169,8 @@ class _NoDrawing(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-_DRAWING = (Tensor.normal_, Tensor.uniform_)
-_DRAWING += (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+_DRAWING: set[Any] = {Tensor.normal_, Tensor.uniform_}
+_DRAWING |= {nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
 
 
 def build_towers(name: str, model_config: Mapping[str, Any], *, seed: int | None = 0) -> nn.Module:
@@ -214,20 +215,17 @@ def build_towers(name: str, model_config: Mapping[str, Any], *, seed: int | None
 
 
 def fill_towers(model: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    """Put weights into a model, each key present and of its shape.
+    """Put weights into a model, each key present, of its shape and finite.
 
     Raises:
-        InputError: keys are missing, unexpected or mis-shaped.
+        InputError: they do not fit; every fault is listed.
     """
-    wanted = model.state_dict()
-    missing = sorted(set(wanted) - set(state))
-    unexpected = sorted(set(state) - set(wanted))
-    shapes = sorted(k for k in set(wanted) & set(state) if wanted[k].shape != state[k].shape)
-    faults = {"missing": missing, "unexpected": unexpected, "mis-shaped": shapes}
-    if any(faults.values()):
-        listed = "; ".join(f"{k}: {len(v)} ({', '.join(v[:3])})" for k, v in faults.items() if v)
-        raise InputError(f"weights are not those of backbone {name!r}: {listed}; get them again")
-    model.load_state_dict(dict(state))
+    try:
+        fit_keys(model, state, ignore=("position_ids", "attn_mask"))
+    except InputError as error:
+        raise InputError(
+            f"weights are not those of backbone {printable(name)!r}: {error}"
+        ) from None
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

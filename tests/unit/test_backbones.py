@@ -207,11 +207,11 @@ def test_features_are_open_clips_own(siglip: Backbone) -> None:
 def test_patch_tokens_are_those_after_the_last_norm() -> None:
     backbone = Backbone.from_config("tiny", TOWER, seed=1)
     images = photos(2)
-    backbone.model.visual.output_tokens = True  # type: ignore[union-attr, assignment]
+    backbone.model.visual.output_tokens = True  # type: ignore[union-attr]
     with torch.no_grad():
         batch = torch.stack([backbone.preprocess(image) for image in images])
         _, tokens = backbone.model.visual(batch)  # type: ignore[operator]
-    backbone.model.visual.output_tokens = False  # type: ignore[union-attr, assignment]
+    backbone.model.visual.output_tokens = False  # type: ignore[union-attr]
     found = backbone.image_features(images, tokens=True).tokens
     assert found is not None
     assert (found - tokens).abs().max() <= 1e-6
@@ -342,8 +342,21 @@ def test_weights_of_another_shape_are_listed() -> None:
     state["ln_final.bias"] = torch.ones(3)
     with pytest.raises(InputError) as caught:
         fill_towers(model, state, "tiny")
-    for part in ("missing: 1 (visual.proj)", "unexpected: 1 (visual.extra)", "mis-shaped: 1 (ln_f"):
+    for part in (
+        "not those of backbone 'tiny'",
+        "missing: visual.proj;",
+        "unexpected: visual.extra;",
+        "of another shape: ln_final.bias [3], not [16]",
+    ):
         assert part in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    model = build_towers("tiny", TOWER)
+    state = dict(model.state_dict())
+    state["visual.proj"] = torch.full_like(state["visual.proj"], float("nan"))
+    with pytest.raises(InputError, match=r"not finite: visual\.proj"):
+        fill_towers(model, state, "tiny")
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -452,6 +465,17 @@ def test_a_gpu_that_is_missing_is_told_before_a_file_is_read(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UnavailableError, match="device 'cuda'"):
         load_backbone("clip-vit-l-14", folder=tmp_path, device="cuda")
+
+
+def test_a_downloads_receipt_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "w.bin"
+    path.write_bytes(b"one")
+    status = path.stat()
+    said = f"# {status.st_size} bytes, changed at {status.st_mtime_ns} ns, checksum stated by hub"
+    path.with_name("w.bin.sha256").write_text(f"{said}\n{'cd' * 32}  w.bin\n")
+    assert file_identity(path) == "cd" * 32
+    path.write_bytes(b"three")
+    assert file_identity(path) == hashlib.sha256(b"three").hexdigest()
 
 
 def test_a_file_is_hashed_again_only_when_it_changed(tmp_path: Path) -> None:

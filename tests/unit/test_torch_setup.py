@@ -114,10 +114,15 @@ def test_operators_that_somebody_else_declared_are_left_alone() -> None:
 
 
 def test_nothing_is_declared_where_the_extension_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    asked: list[Path] = []
+
+    def loads(package: Path) -> bool:
+        asked.append(package)
+        return True
+
     monkeypatch.setattr(torch_setup, "_declared", [])
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
-    monkeypatch.setattr(torch_setup, "_loads", lambda package: bool(asked.append(package)) or True)
+    monkeypatch.setattr(torch_setup, "_loads", loads)
     assert prepare_torchvision() is False
     assert len(asked) == 1
     assert torch_setup._declared == []
