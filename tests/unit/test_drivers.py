@@ -14,7 +14,7 @@ from tools.evidence import Candidate, Evidence
 PHOTO = "ab" * 32
 TOOLS = (
     "read_metadata", "read_text", "search_similar_photos", "look_up_clue", "find_place",
-    "cluster_candidates", "reverse_geocode", "use_hint",
+    "cluster_candidates", "reverse_geocode", "use_hint", "search_places", "verify_candidates",
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def asked(driver: PipelineDriver, held: State) -> list[tuple[str, dict[str, Any]
     return [(call["name"], call["args"]) for call in driver.decide(held, "").tool_calls]
 
 
-LOOKED = [step("read_metadata"), step("search_similar_photos")]
+LOOKED = [step("read_metadata"), step("search_similar_photos"), step("search_places")]
 GERMAN = Evidence(
     tool="look_up_clue",
     kind="text",
@@ -58,7 +58,8 @@ GERMAN = Evidence(
 
 def test_it_looks_first_at_everything_that_needs_no_other_answer() -> None:
     names = [name for name, _ in asked(PipelineDriver(TOOLS), state(hint="Bavaria"))]
-    assert names == ["read_metadata", "read_text", "search_similar_photos", "use_hint"]
+    first = ["read_metadata", "read_text", "search_similar_photos", "search_places", "use_hint"]
+    assert names == first
 
 
 def test_it_asks_only_tools_that_are_there() -> None:
@@ -132,6 +133,57 @@ def test_with_evidence_it_describes_the_place_and_commits_to_what_it_used() -> N
     ((name, arguments),) = asked(PipelineDriver(TOOLS), held)
     assert name == "commit_location"
     assert arguments["evidence_ids"] == [match.id]
+
+
+def proposal(latitude: float, source: str, weight: float = 0.5) -> Evidence:
+    place = Candidate(
+        latitude=latitude,
+        longitude=12.1,
+        radius_km=1.0,
+        score=1.0,
+        rank=1,
+        source=source,
+        kind="place",
+        label=source,
+    )
+    return Evidence(
+        tool="a_tool",
+        kind="place",
+        summary=f"{source} {latitude}",
+        candidates=(place,),
+        weight=weight,
+        group=source,
+    )
+
+
+def verified(*evidence: Evidence, steps: list[Step] | None = None) -> list[dict[str, Any]]:
+    """Return what the driver has verified, the evidence being all there is."""
+    read = step("read_text", lines=[])
+    held = state(steps=[*(LOOKED if steps is None else steps), read], evidence=list(evidence))
+    calls = asked(PipelineDriver(TOOLS), held)
+    listed = [args for name, args in calls if name == "verify_candidates"]
+    return listed[0]["candidates"] if listed else []
+
+
+def test_places_that_different_sources_propose_are_compared_with_the_photo() -> None:
+    listed = verified(proposal(49.0, "gazetteer", 0.2), proposal(-33.0, "places"))
+    assert [(one["latitude"], one["label"]) for one in listed] == [
+        (-33.0, "places"),
+        (49.0, "gazetteer"),
+    ]
+
+
+def test_nothing_is_compared_that_has_no_rival_of_another_source() -> None:
+    assert verified(proposal(49.0, "places"), proposal(-33.0, "places")) == []
+    assert verified(proposal(49.0, "gazetteer"), proposal(49.0, "places")) == []
+    assert verified(proposal(49.0, "gazetteer"), proposal(-33.0, "places", 0.0)) == []
+
+
+def test_an_encoder_that_failed_is_not_asked_again() -> None:
+    failed = step("search_places").model_copy(update={"outcome": "unavailable"})
+    pair = (proposal(49.0, "gazetteer"), proposal(-33.0, "hint"))
+    assert len(verified(*pair)) == 2
+    assert verified(*pair, steps=[*LOOKED[:2], failed]) == []
 
 
 def test_the_same_state_gives_the_same_call_ids() -> None:
