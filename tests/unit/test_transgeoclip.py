@@ -1,5 +1,7 @@
 """TransGeoCLIP: pairwise aligned spaces, a triplet term defined for any batch, the ablation."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -17,6 +19,15 @@ SMALL = {
     "backbone_width": 12, "width": 16, "location_width": 8, "features": 6, "model_width": 16,
     "attention_heads": 4, "layers": 2, "feedforward": 16, "anchors": 12, "dropout": 0.0,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Products this small are slower on two threads, far slower beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def small(**changes: object) -> TransGeoCLIPHeads:
