@@ -1,8 +1,11 @@
 """`graticule weights`: which encoder weights there are, where they live, and getting them."""
 
 import json
+from pathlib import Path
 
 import click
+
+from cli.paths import ExistingPath
 
 
 @click.group()
@@ -75,3 +78,35 @@ def path(name: str) -> None:
 
     home = load_settings().home
     click.echo(weights_folder(name, home) if name else home / "weights")
+
+
+@weights.command("import")
+@click.argument("family")
+@click.argument("files", nargs=-1, type=ExistingPath())
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the encoder."
+)
+@click.option(
+    "--backbone", default="clip-vit-l-14", show_default=True, help="Tower that it sits on."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON and nothing else.")
+def import_checkpoint(
+    family: str, files: tuple[Path, ...], out: Path, backbone: str, as_json: bool
+) -> None:
+    """Make an encoder of published FILES: geoclip's three, G3's g3.pth, a dict of DualGeo.
+
+    Only plain state dicts and safetensors are read, never code. Without FILES, geoclip is
+    taken from the installed package.
+    """
+    from agent.settings import load_settings
+    from encoders.torch_setup import need
+
+    need("torch")
+    from encoders.importing import import_encoder
+
+    folder = load_settings().home / "weights"
+    card = import_encoder(family, files, out, weights=folder, backbone=backbone)
+    if as_json:
+        click.echo(card.model_dump_json(indent=2))
+    else:
+        click.echo(f"Encoder {out}: {card.name} on {card.backbone.name}, numbers checked")
