@@ -7,6 +7,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
@@ -82,7 +83,7 @@ def _gallery(coordinates: "npt.NDArray[np.float64]") -> Iterator[Measurement]:
         queries = encoder.encode_locations(generator.uniform((-60, -180), (70, 180), (40, 2)))
         noisy = queries["gps"] + generator.normal(0, 0.02, queries["gps"].shape)
         rows = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
-        times = [_timed(lambda row=row: places.search(row, 50))[1] * 1000 for row in rows]
+        times = [_timed(partial(places.search, row, 50))[1] * 1000 for row in rows]
         median = statistics.median(times)
         yield Measurement(
             "one photo's vector against it, exact top 50, median of 40",
