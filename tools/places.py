@@ -150,8 +150,8 @@ def _reply(
     evidence = Evidence(
         tool="search_places",
         kind="alignment",
-        summary=f"Of {len(places):,} places worldwide, encoder {card.name} finds the photo most "
-        f"like {best.label} ({best.latitude:.3f}, {best.longitude:.3f}), probability "
+        summary=f"Of {len(places):,} places worldwide, encoder {card.name} finds none more like "
+        f"the photo than one {best.label} ({best.latitude:.3f}, {best.longitude:.3f}), probability "
         f"{clusters[0].probability:.1%}.",
         candidates=candidates,
         weight=SEARCH_WEIGHT,
@@ -178,7 +178,7 @@ def _reply(
             for index, share in zip(hits.indices[:20], hits.probabilities[:20], strict=True)
         ],
     }
-    head = f"{len(clusters)} regions of {len(places):,} places (average worth, see weight):"
+    head = f"{len(clusters)} regions of {len(places):,} places, the most probable first:"
     text = "\n".join([head, *lines, f"Evidence {evidence.id}, weight {evidence.weight:g}."])
     return text, ToolOutcome(evidence=(evidence,), data=data)
 
@@ -215,4 +215,4 @@ def _named(bench: "Workbench", latitude: float, longitude: float, country: str) 
     if not country:
         return "at sea"
     found = bench.gazetteer.nearest(latitude, longitude, country=country)
-    return f"near {found[0][0].name}, {country}" if found else country
+    return f"near {found[0][0].name}, {country}" if found else f"in {country}"
