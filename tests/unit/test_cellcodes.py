@@ -19,7 +19,7 @@ from geo.errors import InputError
 WIDTH = 16
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Products this small are slower on two threads, far slower beside other work."""
     threads = torch.get_num_threads()

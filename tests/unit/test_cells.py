@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import s2geometry
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -11,12 +11,14 @@ from geo import cells
 from geo.errors import InputError
 from geo.sphere import haversine_km
 
+unhurried = settings(deadline=None)
 levels = st.integers(0, 30)
 points = arrays(
     np.float64, st.tuples(st.integers(1, 6), st.just(2)), elements=st.floats(-90, 90)
 ).map(lambda rows: rows * (1, 2))
 
 
+@unhurried
 @given(points=points, level=levels)
 def test_cells_hold_their_points(points: np.ndarray, level: int) -> None:
     found = cells.cell_ids(points, level)
@@ -29,6 +31,7 @@ def test_cells_hold_their_points(points: np.ndarray, level: int) -> None:
         assert square.Contains(point) or square.GetDistance(point).degrees() < 1e-12
 
 
+@unhurried
 @given(points=points, fine=levels, coarse=levels)
 def test_a_parent_is_the_coarser_cell_of_the_point(
     points: np.ndarray, fine: int, coarse: int
@@ -41,6 +44,7 @@ def test_a_parent_is_the_coarser_cell_of_the_point(
     assert found.tolist() == libraries
 
 
+@unhurried
 @given(points=points, level=st.integers(0, 28), deeper=st.integers(0, 2))
 def test_children_fill_their_parent(points: np.ndarray, level: int, deeper: int) -> None:
     ids = cells.cell_ids(points, level)
@@ -53,6 +57,7 @@ def test_children_fill_their_parent(points: np.ndarray, level: int, deeper: int)
     np.testing.assert_allclose(areas, cells.area_km2(ids), rtol=1e-6)
 
 
+@unhurried
 @given(points=points, level=levels)
 def test_centres_and_tokens_lead_back(points: np.ndarray, level: int) -> None:
     ids = cells.cell_ids(points, level)
@@ -65,6 +70,7 @@ def test_centres_and_tokens_lead_back(points: np.ndarray, level: int) -> None:
     assert (cells.from_tokens([name.upper() for name in names]) == ids).all()
 
 
+@unhurried
 @given(latitude=st.floats(-90, 90), longitude=st.floats(-180, 180), level=levels)
 def test_one_place_is_in_one_cell(latitude: float, longitude: float, level: int) -> None:
     east, west = cells.cell_ids([[latitude, 180.0], [latitude, -180.0]], level)
@@ -140,7 +146,9 @@ def test_numbers_of_no_cell_are_refused(bad: list[int]) -> None:
         cells.tokens(bad)
 
 
-@pytest.mark.parametrize("bad", ["", "X", "0", "47e66e2c47e66e2c4", "4 7", "-1", "é", "4_7", "2", "d"])
+@pytest.mark.parametrize(
+    "bad", ["", "X", "0", "47e66e2c47e66e2c4", "4 7", "-1", "é", "4_7", "2", "d"]
+)
 def test_texts_of_no_cell_are_refused(bad: str) -> None:
     with pytest.raises(InputError, match="token"):
         cells.from_tokens([bad])

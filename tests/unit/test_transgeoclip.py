@@ -21,7 +21,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Products this small are slower on two threads, far slower beside other work."""
     threads = torch.get_num_threads()
