@@ -40,8 +40,7 @@ def get_with_progress(
             if (file, stage) not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
-                # Speed and time count what this run does, not what an earlier one left.
                 tasks[file, stage] = bar.add_task(f"{stage} {file}", completed=done, total=None)
-            bar.update(tasks[file, stage], completed=done, total=total or None)
+            bar.update(tasks[file, stage], completed=done, total=total or None, visible=True)
 
         return get_weights(name, home, hub_url=hub_url, source=source, tell=tell)

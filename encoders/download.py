@@ -117,6 +117,7 @@ class _Transfer:
             return
         if wanted.exact and wanted.size and partial.size > wanted.size:
             partial.restart()
+        partial.catch_up()
         try:
             with closing(self._answer()) as response:
                 self.answered = True

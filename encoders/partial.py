@@ -127,7 +127,7 @@ class Partial:
         Raises:
             UnavailableError: the disk is full or broken.
         """
-        self._catch_up()
+        self.catch_up()
         try:
             rest = memoryview(data)
             while rest:
@@ -144,11 +144,11 @@ class Partial:
 
     def sha256(self) -> str:
         """Return the SHA-256 hex of all of it."""
-        self._catch_up()
+        self.catch_up()
         return self._hasher.hexdigest()
 
-    def _catch_up(self) -> None:
-        """Hash what an earlier run left."""
+    def catch_up(self) -> None:
+        """Hash what an earlier run left; before a server is asked, which would not wait."""
         if self._hashed < self.size:
             with self.path.open("rb") as file:
                 file.seek(self._hashed)

@@ -264,8 +264,8 @@ def _size(entry: PublishedWeights) -> str:
 
 
 def human_size(size: int) -> str:
-    """Return bytes as people write them: `1.7 GB`, `41.7 MB`, `900 kB`."""
+    """Return bytes as people write them: `1.7 GB`, `41.7 MB`, `240 MB`."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
-            return f"{size / unit:.1f} {name}"
+            return f"{size / unit:.{0 if size >= 100 * unit else 1}f} {name}"
     return f"{size} B"

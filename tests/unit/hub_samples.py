@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -45,6 +45,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        with suppress(ConnectionError):  # whoever asked was killed
+            self._answer()
+
+    def _answer(self) -> None:
         hub, self.close_connection = self.hub, True
         hub.asked.append((self.path, self.headers.get("Range", "")))
         data = hub.files.get(self.path.removeprefix("/hub").removeprefix("/cdn"))

@@ -70,6 +70,17 @@ def test_what_is_there_is_not_asked_for_again(hub: Hub, path: Path) -> None:
     assert hub.asked == [("/f.bin", "bytes=1000003-")]
 
 
+def test_what_is_there_is_hashed_before_the_server_is_asked(hub: Hub, path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def tell(stage: str, *_: int) -> None:
+        seen.append((stage, len(hub.asked)))
+
+    left(path).write_bytes(DATA[:2_000_000])
+    download(hub.url + "/f.bin", path, WANTED, tell)
+    assert set(seen) == {("checking", 0), ("downloading", 1)}
+
+
 def test_a_whole_partial_file_needs_no_server(path: Path) -> None:
     left(path).write_bytes(DATA)
     assert download("https://host.invalid/f", path, WANTED, silent).sha256 == SHA256

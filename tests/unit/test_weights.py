@@ -184,7 +184,7 @@ def test_a_partial_file_counts_as_incomplete(tmp_path: Path) -> None:
     partial.write_bytes(BIG[:100_000])
     found = row(tmp_path)
     assert found.state == "incomplete"
-    assert "100.0 kB are here" in found.remedy
+    assert "100 kB are here" in found.remedy
     assert "graticule weights get toy" in found.remedy
 
 
