@@ -74,6 +74,7 @@ class Geolocator:
         self.bench = Workbench(photos=PhotoStore(self.settings.photos))
         opener, missing = encoder_opener(encoder, self.settings.home)
         self.bench.open_encoder, self.bench.open_places = opener, self._open_places
+        self.bench.owns_encoder = isinstance(encoder, str | Path)
         self.bench.missing = (missing,) if missing else ()
         self._more_places = None if places is None else _places_of(Path(places), opener, missing)
         self._place_progress: OnProgress | None = None

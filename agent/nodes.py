@@ -150,11 +150,10 @@ class Machine:
         """Load the encoder in this one thread; without it, its evidence will be missing."""
         try:
             encoder = self.bench.encoder
+            card = encoder.card if encoder else None  # a service is asked for it now
         except GeolocationError as error:
             return {"unavailable": str(error)}
-        return (
-            {"name": encoder.card.name, "fingerprint": encoder.card.fingerprint} if encoder else {}
-        )
+        return {"name": card.name, "fingerprint": card.fingerprint} if card else {}
 
     def _believe(self, evidence: Sequence[Evidence]) -> Belief:
         return believe(evidence, self.bench.gazetteer.settlements(PRIOR_POPULATION))

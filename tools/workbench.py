@@ -30,6 +30,8 @@ class Workbench:
     open_gazetteer: Callable[[], Gazetteer] = field(default=Gazetteer.open)
     open_encoder: "Callable[[], AlignedEncoder] | None" = None
     """Loads the encoder that aligns photos with places; None where there is none."""
+    owns_encoder: bool = False
+    """Whether that encoder is closed with the bench."""
     open_places: "Callable[[AlignedEncoder], Places] | None" = None
     """Opens the gallery of places of that encoder, embedding it where it is missing."""
     missing: tuple[str, ...] = ()
@@ -100,7 +102,12 @@ class Workbench:
             return self._vectors[photo.id]
 
     def close(self) -> None:
-        """Close the gazetteer, if it was opened; galleries belong to who opened them."""
+        """Close what was opened here; galleries belong to who opened them."""
+        with self._encoder_lock:
+            self.__dict__.pop("_places", None)
+            encoder = self.__dict__.pop("_encoder", None)
+            if self.owns_encoder and hasattr(encoder, "close"):
+                encoder.close()
         with self._lock:
             if "_gazetteer" in self.__dict__:
                 self.__dict__.pop("_gazetteer").close()

@@ -1,6 +1,7 @@
 """The worldwide path through the whole machine and the command line."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,50 @@ def test_a_users_places_are_searched_too(tmp_path: Path) -> None:
     table.write_text("lat,lon\n-95,0\n")
     with pytest.raises(InputError, match="row 2"):
         Geolocator(settings=settings, places=table, encoder=GlobeEncoder())
+
+
+class Service:
+    """An encoder service on the loopback, in a thread of this process."""
+
+    def __init__(self, encoder: GlobeEncoder) -> None:
+        from encoders.service import EncoderService
+        from encoders.serving import EncoderServer, listen
+
+        self._service = EncoderService(encoder)
+        self._socket = listen("127.0.0.1", 0)
+        self._server = EncoderServer(self._service, 5.0)
+        run = self._server.run
+        self._thread = threading.Thread(target=run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+        self._service.close()
+
+
+@pytest.mark.slow
+def test_an_encoder_service_searches_and_its_outage_is_missing_evidence(
+    tmp_path: Path, photo: Path, geolocator: Geolocator
+) -> None:
+    service = Service(GlobeEncoder())
+    try:
+        with Geolocator(settings=Settings(home=tmp_path), encoder=service.url) as remote:
+            there, here = remote.locate(photo), geolocator.locate(photo)
+            other = tmp_path / "other.png"
+            photo_of(-33.0, 151.0).save(other)
+            service.stop()
+            lost = remote.locate(other)
+    finally:
+        service.stop()
+    assert there.evidence == here.evidence
+    assert (there.latitude, there.longitude) == (here.latitude, here.longitude)
+    (step,) = (step for step in lost.steps if step.tool == "search_places")
+    assert step.outcome == "unavailable"
+    assert "does not answer" in step.text
+    assert lost.status == "undetermined"
 
 
 @pytest.fixture(scope="module")
