@@ -54,7 +54,7 @@ def _warm_locate() -> Iterator[Measurement]:
         world = write_world(Path(folder) / "world")
         build_gallery(world.gallery_folder, Path(folder) / "gallery")
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
-        with Geolocator([Path(folder) / "gallery"], settings=settings) as geolocator:
+        with Geolocator([Path(folder) / "gallery"], settings=settings, encoder=None) as geolocator:
             geolocator.locate(world.path(world.queries[0]))
             times = []
             for query in world.queries[1:7]:
