@@ -110,7 +110,7 @@ def _tell(
     from cli.run import locate_with_output
 
     prepare_gazetteer()
-    with Geolocator([gallery], encoder=None) as geolocator:  # its places are drawn
+    with Geolocator([gallery], encoder=None) as geolocator:
         with console.status("Loading models ..."):
             geolocator.warm()
         for number, (title, photo, truth) in enumerate(shots, start=1):

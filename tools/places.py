@@ -8,7 +8,8 @@ table 1) finds 14.1 / 34.5 / 50.7 / 69.7 / 83.8 % of the photos of IM2GPS3k with
 750 / 2500 km of its best place. `REACHES` and `SEARCH_WEIGHT` give belief that very row after a
 search with one candidate and no other evidence. It is the publication's average over photos: a
 famous sight deserves more and an empty field less, and nothing here is calibrated per photo.
-Other encoders are given the same reach, until somebody measures theirs.
+Several candidates share the weight by their probabilities, which makes belief wider than the
+publication's average. Other encoders are given the same reach, until somebody measures theirs.
 """
 
 from collections.abc import Sequence
