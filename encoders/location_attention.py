@@ -90,7 +90,10 @@ class TransformerCapsule(nn.Module):
 
     def forward(self, flat: Tensor, checkpointing: bool = False) -> Tensor:
         """Map `[N, 2]` projected coordinates to `[N, width]`."""
-        token = self.embed(self.features(flat))
+        # Half precision loses whole turns of the high frequencies.
+        with torch.autocast(flat.device.type, enabled=False):
+            features = self.features(flat)
+        token = self.embed(features)
         for layer in self.layers:
             again = partial(checkpoint, layer, use_reentrant=False) if checkpointing else layer
             token = again(token)
@@ -157,7 +160,8 @@ class LocationAttention(nn.Module):
 
     def _distance_bias(self, points: Tensor) -> Tensor:
         """`[N, heads, anchors]`, at most 0."""
-        cosines = (sphere_vectors(points).to(self.anchors) @ self.anchors.T).clamp(-1, 1)
+        with torch.autocast(points.device.type, enabled=False):
+            cosines = (sphere_vectors(points).to(self.anchors) @ self.anchors.T).clamp(-1, 1)
         bias: Tensor = (cosines - 1)[:, None, :] * self.log_concentration.exp()[:, None]
         return bias
 

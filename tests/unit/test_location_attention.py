@@ -160,3 +160,23 @@ def test_dropout_acts_in_training_alone() -> None:
     assert torch.equal(encoder(points), encoder(points))
     encoder.train()
     assert not torch.equal(encoder(points), encoder(points))
+
+
+def test_attention_adds_to_the_sum_of_scales() -> None:
+    full, plain = small(), small(anchors=0)
+    plain.load_state_dict(full.state_dict(), strict=False)
+    assert full.attention is not None
+    assert not torch.allclose(full(EDGES), plain(EDGES), atol=1e-3)
+    nn.init.zeros_(full.attention.out.weight)
+    nn.init.zeros_(full.attention.out.bias)
+    assert torch.allclose(full(EDGES), plain(EDGES))
+
+
+def test_half_precision_keeps_places_apart() -> None:
+    encoder = small()
+    points = torch.tensor([[48.8584, 2.2945], [48.8606, 2.3376]], dtype=torch.float64)
+    exact = encoder(points)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = encoder(points)
+    apart = (exact[0] - exact[1]).norm()
+    assert (half - exact).norm(dim=1).max() < 0.1 * apart

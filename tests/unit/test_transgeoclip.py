@@ -121,6 +121,16 @@ def test_checkpointing_changes_no_gradient() -> None:
         assert torch.equal(some, others)
 
 
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_checkpointing_computes_layers_twice(checkpointing: bool) -> None:
+    heads, calls = small(), []
+    heads.checkpointing = checkpointing
+    layer = heads.location_encoder.get_submodule("capsules.0.layers.1")
+    layer.register_forward_pre_hook(lambda *_: calls.append(1))
+    sum(heads.loss(heads(batch_of(4))).values(), torch.tensor(0.0)).backward()
+    assert len(calls) == (2 if checkpointing else 1)
+
+
 def rows(*values: tuple[float, ...]) -> Tensor:
     return unit(torch.tensor(values, dtype=torch.float32))
 
