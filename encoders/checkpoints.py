@@ -68,6 +68,8 @@ G3_TOWERS: Renames = {
     "text_projection.": "text_projection.",
 }
 FAMILY_MARKS = {
+    "location_encoder.capsules.": "transgeoclip",
+    "ground_head.": "cellcodes",
     "vision_projection_else_1.": "g3",
     "image_gps_head.": "g3",
     "cross_attn_fusion.": "dualgeo",

@@ -117,7 +117,8 @@ class Partial:
 
     def restart(self) -> None:
         """Forget what has arrived."""
-        self._file.truncate(0)
+        if self.size:
+            self._file.truncate(0)
         self._hasher = hashlib.sha256()
         self.size = self._hashed = 0
 

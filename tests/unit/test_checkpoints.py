@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from encoders import checkpoints
 from encoders.checkpoints import (
     G3_KEYS,
+    family_of,
     fit_keys,
     g3_towers,
     import_heads,
@@ -383,6 +384,11 @@ def test_another_familys_checkpoint_is_recognised() -> None:
         import_state("none", geoclip)
     with pytest.raises(InputError, match="does not fit"):
         import_state("transgeoclip", {"x": torch.ones(1)})
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_no_family_of_ours_is_taken_for_another(family: str) -> None:
+    assert family_of(tiny_heads(family).state_dict()) in (family, "")
 
 
 def geoclip_files() -> list[Path]:

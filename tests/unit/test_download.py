@@ -268,6 +268,14 @@ def test_a_full_disk_is_said_before_the_first_byte(
     assert not left(path).exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full here")
+def test_a_disk_that_fills_up_is_said(hub: Hub, path: Path) -> None:
+    left(path).symlink_to("/dev/full")
+    with pytest.raises(UnavailableError, match="No space left"):
+        get(hub, path)
+    assert not path.exists()
+
+
 def test_an_empty_file_arrives(hub: Hub, path: Path) -> None:
     hub.files["/f.bin"] = b""
     get(hub, path, UNKNOWN)
