@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CLIP = "clip-vit-l-14"
 SIGLIP = "siglip2-so400m-16-384"
 """The tower of `siglip` where none is named."""
+SEGMENTER = "upernet-convnext-tiny"
+"""Makes segmentation maps where no other segmenter is given."""
 NAMES = ("geoclip", "g3", "siglip")
 """Encoders that load by name alone, besides `embedded`; others are folders or services."""
 
@@ -118,7 +120,8 @@ def load_saved(
         folder: with `card.json`.
         weights: folder with a folder for each published backbone.
         device: see `encoders.torch_setup.choose_device`.
-        segmenter: for families that look at segmentation maps.
+        segmenter: for families that look at segmentation maps; the one among the weights by
+            default.
 
     Raises:
         InputError: no encoder, a damaged one, or another backbone than it was made on.
@@ -146,8 +149,18 @@ def load_saved(
         name=card.name,
         licence=card.licence,
         device=choose_device(device),
-        segmenter=segmenter,
+        segmenter=segmenter or _default_segmenter(heads, weights, device),
     )
+
+
+def _default_segmenter(heads: "Heads", weights: Path, device: str) -> "Segmenter | None":
+    """Return the segmenter that lies among the weights, for heads that look at its maps."""
+    from encoders.segmenter import TransformersSegmenter
+
+    folder = weights / SEGMENTER
+    if "segments" not in heads.needs or not folder.is_dir():
+        return None
+    return TransformersSegmenter(folder, device)
 
 
 def _tower_of(

@@ -67,6 +67,7 @@ class FamilyEncoder:
         self.heads = heads.to(self.device).eval().requires_grad_(False)
         self.heads.prepare()
         self.segmenter = segmenter
+        self._check_segmenter()
         self._load_backbone = load_backbone
         self._lock = threading.Lock()
         self._name = name or heads.family
@@ -140,6 +141,14 @@ class FamilyEncoder:
                 chunks.append(self.heads.encode_photos(features))
         return _joined(chunks)
 
+    def _check_segmenter(self) -> None:
+        known = getattr(self.heads.config, "classes", None)
+        if self.segmenter and known is not None and self.segmenter.classes != known:
+            raise InputError(
+                f"segmenter {self.segmenter.name!r} tells {self.segmenter.classes} classes apart, "
+                f"these heads know {known}; load the one they were trained with"
+            )
+
     def photo_features(
         self, images: Sequence[Image.Image], segmentations: Sequence[LabelMap] | None = None
     ) -> PhotoFeatures:
@@ -156,17 +165,18 @@ class FamilyEncoder:
     def _segments(
         self, images: Sequence[Image.Image], segmentations: Sequence[LabelMap] | None
     ) -> Tensor:
-        from encoders.segmenter import crop_as_photo
+        from encoders.label_maps import UNLABELLED, fit_labels
 
         if segmentations is None:
             if self.segmenter is None:
                 raise InputError(
-                    f"encoder {self._name!r} looks at segmentation maps and has no segmenter; give "
-                    "`segmentations`, or load it with a segmenter"
+                    f"encoder {self._name!r} looks at segmentation maps and has no segmenter; run: "
+                    "graticule weights get upernet-convnext-tiny, or give maps or another segmenter"
                 )
             segmentations = self.segmenter.segment(images)
-        spec = self.backbone.spec
-        cropped = [crop_as_photo(one, spec.image_size, spec.resize_mode) for one in segmentations]
+        fitted = [fit_labels(m, i.size) for m, i in zip(segmentations, images, strict=True)]
+        labels = self.backbone.spec.preprocessing.labels
+        cropped = [labels(one, beyond=UNLABELLED) for one in fitted]
         return torch.from_numpy(np.stack(cropped)).to(self.device)
 
     def encode_locations(self, coordinates: npt.ArrayLike) -> dict[str, Vectors]:

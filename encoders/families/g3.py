@@ -77,7 +77,7 @@ class G3Heads(Heads):
     @property
     def temperature(self) -> float:
         """Of the location space."""
-        return float(self.logit_scale_gps.exp())
+        return float(self.logit_scale_gps.detach().exp())
 
     def encode_photos(self, photos: PhotoFeatures) -> dict[str, Tensor]:
         """See `Heads.encode_photos`."""

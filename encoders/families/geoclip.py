@@ -74,7 +74,7 @@ class GeoCLIPHeads(Heads):
     @property
     def temperature(self) -> float:
         """As published: 39.7."""
-        return float(self.logit_scale.exp())
+        return float(self.logit_scale.detach().exp())
 
     def encode_photos(self, photos: PhotoFeatures) -> dict[str, Tensor]:
         """See `Heads.encode_photos`."""
