@@ -336,8 +336,7 @@ def test_g3_comes_in_by_its_published_names(tmp_path: Path) -> None:
 
 
 def test_g3_has_the_published_shapes() -> None:
-    with torch.device("meta"):
-        shapes = {key: tuple(v.shape) for key, v in published(G3Heads()).items()}
+    shapes = {key: tuple(value.shape) for key, value in published(G3Heads()).items()}
     assert shapes["location_encoder.LocEnc2.capsule.0.b"] == (256, 2)
     assert shapes["location_encoder.LocEnc0.capsule.1.weight"] == (1024, 512)
     assert shapes["location_encoder.LocEnc0.head.0.weight"] == (512, 1024)
