@@ -46,8 +46,8 @@ def cell_ids(points: npt.ArrayLike, level: int) -> CellIds:
     """
     _check_level(level)
     latitudes, longitudes = _checked(points).T
-    # The library rounds +180 and -180, and a pole's longitudes, to different cells.
-    longitudes = np.where(np.abs(latitudes) == 90.0, 0.0, wrap_longitude(longitudes))
+    # To the library +180 and -180 lie in different cells.
+    longitudes = wrap_longitude(longitudes)
     s2 = _s2()
     cell, point = s2.S2CellId, s2.S2LatLng.FromDegrees
     pairs = zip(latitudes.tolist(), longitudes.tolist(), strict=True)

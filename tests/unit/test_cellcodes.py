@@ -82,6 +82,10 @@ def test_codes_say_what_is_known_of_a_cell() -> None:
     assert torch.allclose(found[2], heads.code_aerial[last][0], atol=1e-6)
     assert not found[3].any()
     assert torch.allclose(found[:3].norm(dim=1), torch.ones(3), atol=1e-6)
+    heads.kappa.fill_(0.0)
+    tiles_only = heads.encode_points(points)["cell"]
+    assert torch.equal(tiles_only[1:], found[1:])
+    assert torch.allclose(tiles_only[0], tile, atol=1e-6)
 
 
 def test_rows_are_their_own_and_finite_everywhere() -> None:
