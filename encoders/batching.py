@@ -116,12 +116,12 @@ class _Queue:
         return batch
 
     def finished(self, batch: list[_Job], seconds: float, now: float) -> None:
-        rows = sum(len(job.rows) for job in batch)
-        self.expected = rows + self.waiting_rows()
+        self.expected = sum(len(job.rows) for job in batch) + self.waiting_rows()
         self.last_end = now
-        self.batches += 1
-        self.requests += len(batch)
-        self.encoded_rows += rows
+        encoded = [job for job in batch if job.answer.exception() is None]
+        self.batches += bool(encoded)
+        self.requests += len(encoded)
+        self.encoded_rows += sum(len(job.rows) for job in encoded)
         self.batch_s += _SMOOTHING * (seconds - self.batch_s)
         self.batch_jobs += _SMOOTHING * (len(batch) - self.batch_jobs)
 

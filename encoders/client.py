@@ -5,6 +5,7 @@ process; what comes back is checked as well, for whatever answers at an address 
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ BACKOFF = 1.3
 SPARE_BYTES = 65_536
 """What an answer may hold besides vectors: names, shapes, an error."""
 UNIT_TOLERANCE = 1e-3
+_HOST = re.compile(r"[\w.:-]+")
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,11 @@ def _address(url: str) -> httpx.URL:
         address = httpx.URL(url)
     except httpx.InvalidURL:
         address = httpx.URL()
-    if address.scheme not in ("http", "https") or not address.host or address.query:
+    if (
+        address.scheme not in ("http", "https")
+        or not _HOST.fullmatch(address.host)
+        or address.query
+    ):
         shown = printable(url.rpartition("@")[2])
         raise InputError(f"{shown!r} is no address of an encoder service; give http://HOST:PORT")
     return address

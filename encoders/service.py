@@ -92,8 +92,8 @@ class EncoderService:
         self._pool.shutdown()
 
     def photos_unavailable(self) -> str:
-        """Return why photos cannot be encoded, once that was tried; empty otherwise."""
-        if not self._warm.done():
+        """Return why photos cannot be encoded, once that was tried; empty once one was."""
+        if not self._warm.done() or self.batcher.counts()["images"]["rows"]:
             return ""
         error = self._warm.exception()
         return str(error) if error else ""

@@ -278,7 +278,7 @@ def _only_field(data: bytes, name: str) -> Any:
     except (ValueError, RecursionError) as error:
         reason = printable(str(error), 80)
         raise BodyError(
-            f"body of {len(data):,} bytes is no JSON ({reason}); send {{{name!r}: [...]}}"
+            f'body of {len(data):,} bytes is no JSON ({reason}); send {{"{name}": [...]}}'
         ) from None
     if not isinstance(document, dict) or set(document) != {name}:
         raise BodyError(f'body has other fields than "{name}"; send {{"{name}": [...]}}')
