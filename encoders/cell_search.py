@@ -1,4 +1,4 @@
-"""Search of cell codes from coarse to fine: parents first, then the cells inside the best.
+"""Tables of cells, and search of their codes from coarse to fine: parents first, then cells.
 
 Knows vectors and cell numbers, no model. Cells are int64 tensors that hold the bits of S2's
 unsigned numbers (`geo.cells`).
@@ -6,10 +6,13 @@ unsigned numbers (`geo.cells`).
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from encoders.heads import unit
+from geo.cells import CellIds, check_cells, levels
 from geo.errors import InputError
 
 BLOCK = 64
@@ -30,6 +33,43 @@ def rows_of(table: Tensor, ids: Tensor) -> Tensor:
         return torch.full_like(ids, -1)
     rows = torch.searchsorted(table, ids).clamp(max=len(table) - 1)
     return torch.where(table[rows] == ids, rows, -1)
+
+
+def signed(ids: CellIds) -> Tensor:
+    """Return the bits of cells as an int64 tensor, `[N]`: torch has little use for uint64."""
+    return torch.from_numpy(np.ascontiguousarray(ids).view(np.int64))
+
+
+def cells_of_level(ids: npt.ArrayLike, level: int) -> CellIds:
+    """Return `[N]` cells, all of one level.
+
+    Raises:
+        InputError: none, or one of another level.
+    """
+    checked = check_cells(ids)
+    if not len(checked) or (levels(checked) != level).any():
+        shown = sorted(set(levels(checked).tolist()))
+        raise InputError(f"{len(checked)} cells of levels {shown}; give 1 or more of level {level}")
+    return checked
+
+
+def sorted_table(ids: npt.ArrayLike, level: int) -> Tensor:
+    """Return cells of one level as a table for `rows_of`.
+
+    Raises:
+        InputError: none, one of another level, or one twice.
+    """
+    table = torch.from_numpy(np.sort(cells_of_level(ids, level).view(np.int64)))
+    if (table[1:] == table[:-1]).any():
+        raise InputError("a cell is given twice; give each cell once (numpy.unique)")
+    return table
+
+
+def taken(vectors: Tensor, rows: Tensor) -> Tensor:
+    """Return rows of vectors `[C, D]`, of unit length; zeros where a row is -1."""
+    if not len(vectors):
+        return vectors.new_zeros(len(rows), vectors.shape[1])
+    return unit(vectors[rows.clamp(min=0)]) * (rows >= 0)[:, None]
 
 
 @dataclass(frozen=True)

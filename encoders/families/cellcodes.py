@@ -32,9 +32,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from encoders.cell_calibration import KAPPAS, Calibration, calibrated, mixed_codes
-from encoders.cell_search import CellIndex, at_level, rows_of
+from encoders.cell_search import (
+    CellIndex,
+    at_level,
+    cells_of_level,
+    rows_of,
+    signed,
+    sorted_table,
+    taken,
+)
 from encoders.heads import Batch, Heads, HeadsConfig, Need, PhotoFeatures, head, unit
-from geo.cells import CellIds, cell_ids, check_cells, children, levels
+from geo.cells import CellIds, cell_ids, check_cells, children
 from geo.errors import InputError
 
 INITIAL_LOG_SCALE = 2.6593
@@ -122,7 +130,7 @@ class CellCodesHeads(Heads):
         Raises:
             InputError: none, another level, or one twice.
         """
-        table = _table(ids, self.config.prototype_level)
+        table = sorted_table(ids, self.config.prototype_level)
         table = table.to(self.cell_ids.device)
         rows = rows_of(self.cell_ids, table)[:, None]
         fresh = _fresh_prototypes(len(table), self.config.width).to(self.prototypes)
@@ -145,7 +153,7 @@ class CellCodesHeads(Heads):
         """
         if not self.config.aerial:
             raise InputError("this model has no aerial tiles; make it with aerial=True")
-        table = _table(ids, self.config.code_level)
+        table = sorted_table(ids, self.config.code_level)
         if aerial.shape != (len(table), self.config.width) or not aerial.isfinite().all():
             raise InputError(
                 f"tile vectors of shape {list(aerial.shape)}, finite [{len(table)}, "
@@ -165,7 +173,7 @@ class CellCodesHeads(Heads):
         Returns:
             `[N]` int64, for `Batch.cells`.
         """
-        ids = _signed(cell_ids(points, self.config.prototype_level))
+        ids = signed(cell_ids(points, self.config.prototype_level))
         return rows_of(self.cell_ids, ids.to(self.cell_ids.device))
 
     def encode_photos(self, photos: PhotoFeatures) -> dict[str, Tensor]:
@@ -187,7 +195,7 @@ class CellCodesHeads(Heads):
 
         See `Heads.encode_points`.
         """
-        ids = _signed(cell_ids(points.detach().cpu().numpy(), self.config.code_level))
+        ids = signed(cell_ids(points.detach().cpu().numpy(), self.config.code_level))
         return {"cell": self.codes_of(ids.to(self.code_ids.device))}
 
     def codes_of(self, ids: Tensor) -> Tensor:
@@ -237,14 +245,14 @@ class CellCodesHeads(Heads):
             InputError: no photo lies in a cell with a code, another level, another shape, or a
                 kappa below 0 or not finite.
         """
-        checked = _of_level(ids, self.config.code_level)
+        checked = cells_of_level(ids, self.config.code_level)
         if ground.shape != (len(checked), self.config.width):
             raise InputError(
                 f"photo vectors of shape {list(ground.shape)}, [{len(checked)}, "
                 f"{self.config.width}] are needed; give one a cell"
             )
         table = self._table_ids()
-        own = _signed(checked).to(table.device)
+        own = signed(checked).to(table.device)
         target, parent = rows_of(table, own), at_level(own, self.config.prototype_level)
         target = torch.where(target >= 0, target, rows_of(table, parent))
         found = calibrated(
@@ -257,7 +265,7 @@ class CellCodesHeads(Heads):
         """Return `ground`, with tiles `aerial`, and rows in the table `cells`, cells `codes`."""
         assert batch.cells is not None
         points = batch.points.detach().cpu().numpy()
-        codes = _signed(cell_ids(points, self.config.code_level)).to(batch.cells.device)
+        codes = signed(cell_ids(points, self.config.code_level)).to(batch.cells.device)
         ground = self.encode_photos(batch.photos)["cell"]
         embedded = {"ground": ground, "cells": batch.cells, "codes": codes}
         if self.config.aerial:
@@ -295,13 +303,13 @@ class CellCodesHeads(Heads):
         """Unit prototypes and tile vectors of cells, `[N, D]` each; zeros where there is none."""
         parent_rows = rows_of(self.cell_ids, at_level(ids, self.config.prototype_level))
         code_rows = rows_of(self.code_ids, ids)
-        return _take(self.prototypes, parent_rows), _take(self.code_aerial, code_rows)
+        return taken(self.prototypes, parent_rows), taken(self.code_aerial, code_rows)
 
     def _table_ids(self) -> Tensor:
         level = self.config.prototype_level
         tiled = torch.isin(self.cell_ids, at_level(self.code_ids, level))
         parents = self.cell_ids[tiled].cpu().numpy().view(np.uint64)
-        inside = _signed(children(parents, self.config.code_level).ravel())
+        inside = signed(children(parents, self.config.code_level).ravel())
         everything = (self.cell_ids[~tiled], inside.to(self.cell_ids.device), self.code_ids)
         table: Tensor = torch.cat(everything).unique()
         return table
@@ -333,31 +341,6 @@ def paired(left: Tensor, right: Tensor, labels: Tensor, log_scale: Tensor) -> Te
 def _factor(log_scale: Tensor) -> Tensor:
     factor: Tensor = torch.clamp(log_scale, max=4.6052).exp()
     return factor
-
-
-def _take(table: Tensor, rows: Tensor) -> Tensor:
-    if not len(table):
-        return table.new_zeros(len(rows), table.shape[1])
-    return unit(table[rows.clamp(min=0)]) * (rows >= 0)[:, None]
-
-
-def _of_level(ids: npt.ArrayLike, level: int) -> CellIds:
-    checked = check_cells(ids)
-    if not len(checked) or (levels(checked) != level).any():
-        shown = sorted(set(levels(checked).tolist()))
-        raise InputError(f"{len(checked)} cells of levels {shown}; give 1 or more of level {level}")
-    return checked
-
-
-def _table(ids: npt.ArrayLike, level: int) -> Tensor:
-    table = torch.from_numpy(np.sort(_of_level(ids, level).view(np.int64)))
-    if (table[1:] == table[:-1]).any():
-        raise InputError("a cell is given twice; give each cell once (numpy.unique)")
-    return table
-
-
-def _signed(ids: CellIds) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(ids).view(np.int64))
 
 
 def _fresh_prototypes(cells: int, width: int) -> Tensor:
