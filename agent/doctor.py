@@ -44,6 +44,27 @@ class Check(Record):
     remedy: str = ""
 
 
+def _weights(home: Path) -> Iterator[Check]:
+    """Yield what is there and what worldwide search needs; count the rest."""
+    from agent.worldwide import NEEDED
+
+    others = 0
+    for row in catalogue(home):
+        if row.present or row.name in NEEDED:
+            state: Literal["ok", "absent"] = "ok" if row.present else "absent"
+            detail = f"{row.size}, {row.purpose}"
+            yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
+        else:
+            others += 1
+    if others:
+        yield Check(
+            name="weights, others",
+            state="absent",
+            detail=f"{others} more can be had, none needed",
+            remedy="graticule weights list",
+        )
+
+
 def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Check]:
     """Yield one check after another; network addresses only where a setting names one."""
     yield Check(name="python", state="ok", detail=sys.version.split()[0])
@@ -52,10 +73,7 @@ def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Chec
     yield _home(settings.home)
     yield _gazetteer()
     yield _tesseract()
-    for row in catalogue(settings.home):
-        state: Literal["ok", "absent"] = "ok" if row.present else "absent"
-        detail = f"{row.size}, {row.purpose}"
-        yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
+    yield from _weights(settings.home)
     yield _worldwide(settings.home)
     yield from (_gallery(path) for path in galleries)
     yield _server(

@@ -16,7 +16,7 @@ COMMANDS = {
     "locate": ("cli.locate:locate", "Find out where a photo was taken."),
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
     "trace": ("cli.traces:trace", "Show and verify the trace of a run."),
-    "weights": ("cli.encoders:weights", "List encoder weights and where they live."),
+    "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
     "serve": ("cli.serve:serve", "Serve an encoder over HTTP."),
     "doctor": ("cli.doctor:doctor", "Say what is installed, what is reachable, what to do next."),
     "demo": ("cli.demo:demo", "Build a small gallery, locate a photo in it, show the report."),

@@ -214,6 +214,7 @@ def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _write(path: Path, write: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     write(partial)
+    partial.chmod(0o644)  # safetensors keeps its files to their owner
     partial.replace(path)
 
 
