@@ -46,11 +46,11 @@ class Check(Record):
 
 def _weights(home: Path) -> Iterator[Check]:
     """Yield what is there and what worldwide search needs; count the rest."""
-    from agent.worldwide import NEEDED
+    from agent.worldwide import DEFAULT_ENCODER, NEEDED
 
     others = 0
     for row in catalogue(home):
-        if row.present or row.name in NEEDED:
+        if row.present or row.name in NEEDED[DEFAULT_ENCODER]:
             state: Literal["ok", "absent"] = "ok" if row.present else "absent"
             detail = f"{row.size}, {row.purpose}"
             yield Check(name=f"weights {row.name}", state=state, detail=detail, remedy=row.remedy)
