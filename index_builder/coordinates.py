@@ -9,6 +9,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.base import Points, check_coordinates
 from encoders.photo_file import printable
@@ -119,13 +120,17 @@ def joined_coordinates(first: Points, *others: Points) -> Points:
         first: `[N, 2]`, kept with its repetitions.
         others: `[M, 2]` each; rows that are there already are left out.
     """
-    kept = [first]
-    known = {(float(a), float(b)) for a, b in first}
+    kept, known = [first], _keys(first)
     for points in others:
-        fresh = []
-        for latitude, longitude in points.tolist():
-            if (latitude, longitude) not in known:
-                known.add((latitude, longitude))
-                fresh.append((latitude, longitude))
-        kept.append(np.array(fresh, dtype=np.float64).reshape(-1, 2))
+        keys = _keys(points)
+        once = np.zeros(len(keys), dtype=bool)
+        once[np.unique(keys, return_index=True)[1]] = True
+        fresh = once & ~np.isin(keys, known)
+        kept.append(points[fresh])
+        known = np.concatenate([known, keys[fresh]])
     return np.concatenate(kept)
+
+
+def _keys(points: Points) -> npt.NDArray[np.complex128]:
+    """Return one number a coordinate, which numpy can sort."""
+    return np.asarray(points[:, 0] + 1j * points[:, 1], dtype=np.complex128)
