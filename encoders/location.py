@@ -83,8 +83,10 @@ class FourierFeatures(nn.Module):
 
     def forward(self, flat: Tensor) -> Tensor:
         """Map `[N, 2]` to `[N, 2 * features]`."""
-        phase = 2 * math.pi * flat @ self.b.T
-        return torch.cat((torch.cos(phase), torch.sin(phase)), dim=-1)
+        # Never in half precision: a phase of thousands would keep no digit behind the point.
+        with torch.autocast(flat.device.type, enabled=False):
+            phase = 2 * math.pi * flat @ self.b.T
+            return torch.cat((torch.cos(phase), torch.sin(phase)), dim=-1)
 
 
 class Capsule(nn.Module):

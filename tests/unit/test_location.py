@@ -90,3 +90,14 @@ def test_negligible_weights_become_zero_and_change_nothing() -> None:
         assert flush_negligible(encoder) == 32 * 16
         assert torch.equal(encoder(EDGES), before)
     assert flush_negligible(encoder) == 0
+
+
+def test_frequencies_keep_their_precision_in_mixed_precision() -> None:
+    encoder = LocationEncoder(hidden=32, width=8, features=16)
+    features = encoder.get_submodule("LocEnc2.capsule.0")
+    flat = equal_earth(some_points(50).float())
+    with torch.no_grad():
+        exact = features(flat)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = features(flat)
+    assert torch.equal(exact, mixed)
