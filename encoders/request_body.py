@@ -103,21 +103,24 @@ def _too_large(size: int, limit: int) -> BodyError:
     return BodyError(f"body has {size:,} bytes or more, limit {limit:,}; split the request", 413)
 
 
-async def drain(request: Request) -> None:
-    """Read and forget what is left of a body, for a short while.
+async def drain(request: Request) -> bool:
+    """Read and forget what is left of a body, for a short while; return whether it ended.
 
     A client that waits to be told to go on (`Expect: 100-continue`) has sent nothing yet.
     """
-    if getattr(request.state, "body_read", False) or request.headers.get("expect"):
-        return
+    if getattr(request.state, "body_read", False):
+        return True
+    if request.headers.get("expect"):
+        return False
     end = time.monotonic() + LINGER_S
     while (left := end - time.monotonic()) > 0:
         try:
             message = await asyncio.wait_for(request.receive(), left)
         except TimeoutError:
-            return
+            return False
         if not message.get("more_body", False):
-            return
+            return True
+    return False
 
 
 class _Form(MultiPartParser):
@@ -164,19 +167,16 @@ async def read_files(
 async def _parse(request: Request, body: bytes, most: int) -> FormData:
     async def once() -> AsyncGenerator[bytes, None]:
         yield body
+        if not parser.complete:
+            raise MultiPartException("it ends before its closing boundary")
 
     parser = _Form(request.headers, once(), max_files=most, max_fields=most)
     parser.spool_max_size = len(body) + 1  # photos of strangers stay out of temporary files
     try:
-        form = await parser.parse()
+        return await parser.parse()
     except MultiPartException as error:
         status = 413 if "Too many" in error.message else 400
         reason = printable(error.message)
     except (KeyError, ValueError, UnicodeError) as error:
         status, reason = 400, printable(str(error))
-    else:
-        if parser.complete:
-            return form
-        await form.close()
-        status, reason = 400, "it ends before its closing boundary"
     raise BodyError(f"form cannot be used ({reason}); send at most {most} whole files", status)

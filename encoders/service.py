@@ -30,6 +30,7 @@ SMALL_BODY_BYTES = 4_000_000
 DECODERS = 2
 RAW_PIXEL_BYTES = 4
 """Memory of one decoded RGB pixel."""
+TOO_SLOW = 408
 GONE = 499
 """Status of an answer that nobody waits for; never sent."""
 
@@ -156,8 +157,11 @@ class EncoderService:
                 return Response(status_code=GONE)
             except Exception as error:
                 self.refused += 1
-                await drain(request)
-                return error_response(error)
+                response = error_response(error)
+                # Closing at once on somebody who still sends would lose the refusal on its way.
+                if response.status_code == TOO_SLOW or not await drain(request):
+                    response.headers["connection"] = "close"
+                return response
 
         return answer
 
@@ -195,7 +199,7 @@ class EncoderService:
                 if receiving.expired():
                     raise wire.BodyError(
                         f"body did not arrive within {self.limits.receive_s:g} s; send it again",
-                        408,
+                        TOO_SLOW,
                     ) from None
                 raise
         if lane == "locations":
