@@ -25,6 +25,11 @@ def serve() -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Where downloaded weights lie.")
 @click.option(
+    "--segmenter",
+    type=click.Path(path_type=Path),
+    help="Folder of a transformers segmentation model, for families that look at maps (dualgeo).",
+)
+@click.option(
     "--max-batch",
     default=16,
     show_default=True,
@@ -49,6 +54,7 @@ def encoder(
     port: int,
     device: str,
     weights: Path | None,
+    segmenter: Path | None,
     max_batch: int,
     queue: int,
     allow_remote: bool,
@@ -68,10 +74,15 @@ def encoder(
     from encoders.batching import BatchLimits
     from encoders.service import ServiceLimits
 
+    maps = None
+    if segmenter is not None:
+        from encoders.segmenter import TransformersSegmenter
+
+        maps = TransformersSegmenter(segmenter, device)
     check_host(host, allow_remote)  # before weights are read for nothing
     batch = BatchLimits(images=max_batch, texts=max_batch, waiting=queue)
     run_service(
-        load_encoder(name, device=device, weights=weights),
+        load_encoder(name, device=device, weights=weights, segmenter=maps),
         host,
         port,
         allow_remote=allow_remote,

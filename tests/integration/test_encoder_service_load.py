@@ -24,6 +24,8 @@ from encoders import wire
 from encoders.batching import BatchLimits
 from encoders.client import RemoteEncoder
 from encoders.service import EncoderService, ServiceLimits
+from encoders.serving import check_host, listen
+from geo.errors import InputError, UnavailableError
 from tests.service_samples import PlainEncoder, running
 from tests.unit.encoder_samples import photos
 from tests.unit.photo_samples import encoded, png, png_chunk
@@ -375,3 +377,25 @@ def test_sigterm_answers_what_was_taken_and_ends_with_zero() -> None:
         assert "Traceback" not in rest
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/health")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "", "example.org"])
+def test_other_machines_stay_out_unless_let_in(host: str) -> None:
+    with pytest.raises(InputError, match="asks nobody who they are"):
+        check_host(host, allow_remote=False)
+    assert check_host(host, allow_remote=True) is False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_this_machine_needs_no_leave(host: str) -> None:
+    assert check_host(host, allow_remote=False) is True
+
+
+def test_a_taken_port_and_a_strange_host_are_one_line() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "answers wait 40 ms"
+        port = taken.getsockname()[1]
+        with pytest.raises(UnavailableError, match=f"127.0.0.1:{port} .*give another --port"):
+            listen("127.0.0.1", port)
+    with pytest.raises(UnavailableError, match="give another --port or --host"):
+        listen("192.0.2.1", 0)
