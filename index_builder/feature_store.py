@@ -86,7 +86,7 @@ class FeatureStore:
             block = np.ascontiguousarray(given[name], spec.dtype)
             if block.shape != (len(keys), *spec.shape):
                 raise ValueError(f"{name} of shape {block.shape}, a row has {spec.shape}")
-            self._write(name, self._offset(name) + self._written * spec.row_bytes, block)
+            self._write(name, self._offset(name) + self._written * spec.row_bytes, block.data)
         self._written += len(keys)
 
     def commit(self) -> None:
@@ -162,7 +162,7 @@ class FeatureStore:
         return len(_header(self.arrays[name], 0))
 
     def _write(
-        self, name: str, offset: int, data: npt.NDArray[Any] | bytes, *, sync: bool = False
+        self, name: str, offset: int, data: memoryview | bytes, *, sync: bool = False
     ) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
