@@ -244,7 +244,6 @@ class EncoderService:
         finally:
             gone.cancel()
             encoded.cancel()
-            future.cancel()
 
 
 async def _disconnected(request: Request) -> None:
