@@ -17,6 +17,7 @@ COMMANDS = {
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
     "trace": ("cli.traces:trace", "Show and verify the trace of a run."),
     "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
+    "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),
     "serve": ("cli.serve:serve", "Serve an encoder over HTTP."),
     "doctor": ("cli.doctor:doctor", "Say what is installed, what is reachable, what to do next."),
     "demo": ("cli.demo:demo", "Build a small gallery, locate a photo in it, show the report."),

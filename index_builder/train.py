@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ class TrainReport:
     rejected: tuple[RejectedPhoto, ...] = ()
     before: Numbers = field(default_factory=dict)
     after: Numbers = field(default_factory=dict)
+    first: bool = True
+    """Whether this process is the one that writes and speaks."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Options:
         device: see `encoders.torch_setup.choose_device`; under torchrun, `auto` gives every
             process of a machine its own GPU.
         pace: how often a checkpoint is written.
-        geocoder: names places whose caption the data lack; made when the first is needed.
+        geocoder: gives what names places whose caption the data lack; asked when needed.
         positions: CSV of positions, where the data are a folder of photos.
         tensorboard: write logs for it.
         progress: called after every batch and step.
@@ -268,6 +271,7 @@ class _Training:
             self.material.rejected,
             before,
             after or {},
+            self.group.first,
         )
 
 
@@ -312,7 +316,7 @@ def _prepare(
 ) -> _Material:
     """Read the data and compute what is missing of their features."""
     heads = fresh_heads(settings, backbone.width, backbone.token_width)
-    geocoder = options.geocoder() if options.geocoder and "captions" in heads.needs else None
+    geocoder = cache(options.geocoder) if options.geocoder else None
     examples, rejected = read_examples(
         data, heads.needs, geocoder=geocoder, positions=options.positions
     )

@@ -8,7 +8,7 @@ import csv
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,7 @@ def read_examples(
     source: Path,
     needs: "frozenset[Need]",
     *,
-    geocoder: Geocoder | None = None,
+    geocoder: Callable[[], Geocoder] | None = None,
     positions: Path | None = None,
 ) -> tuple[list[Example], list[RejectedPhoto]]:
     """Read a CSV of photos, or a folder of geotagged ones.
@@ -71,7 +71,7 @@ def read_examples(
             state and country; segmentation (path of a PNG of class numbers) and aerial (path of
             a tile). Paths are relative to it. Or a folder, see `index_builder.sources`.
         needs: of the family; a row that lacks one is rejected.
-        geocoder: names places whose caption the table lacks.
+        geocoder: gives what names places whose caption the table lacks; asked when needed.
         positions: CSV of positions for a folder.
 
     Returns:
@@ -232,7 +232,7 @@ def _degrees(column: str, text: str, separator: str) -> float:
     return value
 
 
-def _captioned(found: Iterator[Found], geocoder: Geocoder | None) -> Iterator[Found]:
+def _captioned(found: Iterator[Found], geocoder: Callable[[], Geocoder] | None) -> Iterator[Found]:
     """Give examples without a caption the sentence of their place's names, some at a time."""
     waiting: list[Found] = []
     for one in found:
@@ -243,7 +243,7 @@ def _captioned(found: Iterator[Found], geocoder: Geocoder | None) -> Iterator[Fo
     yield from _name(waiting, geocoder)
 
 
-def _name(found: Sequence[Found], geocoder: Geocoder | None) -> Iterator[Found]:
+def _name(found: Sequence[Found], geocoder: Callable[[], Geocoder] | None) -> Iterator[Found]:
     bare = [one for one in found if isinstance(one, Example) and not one.caption]
     texts: dict[Path, str] = {}
     if bare:
@@ -252,7 +252,7 @@ def _name(found: Sequence[Found], geocoder: Geocoder | None) -> Iterator[Found]:
                 f"photo {bare[0].name!r} has no caption and no country; add the column caption, "
                 "or city, state and country, or let a gazetteer name places"
             )
-        names = name_places([(one.latitude, one.longitude) for one in bare], geocoder)
+        names = name_places([(one.latitude, one.longitude) for one in bare], geocoder())
         texts = {one.photo: caption(name) for one, name in zip(bare, names, strict=True)}
     for one in found:
         if isinstance(one, RejectedPhoto) or one.caption:
