@@ -134,7 +134,10 @@ def load_saved(
     card = read_card(folder)
     heads = load_heads(folder, card)
     if card.backbone.model is None:
-        here = backbone_fingerprint(card.backbone.name, folder=weights)
+        try:
+            here = backbone_fingerprint(card.backbone.name, folder=weights)
+        except UnavailableError:  # coordinates need no tower; the first photo will ask for it
+            here = card.backbone.fingerprint
         if here != card.backbone.fingerprint:
             raise InputError(
                 f"encoder {printable(str(folder))!r} was made on backbone "
