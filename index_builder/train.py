@@ -183,16 +183,19 @@ class _Training:
         if found is not None:
             self.state.load(found, self.course.heads, optimizer)
             start, before, log_bytes = found.step, found.before, found.log_bytes
-        elif self.group.first:
-            before = self._validate()
+        else:
+            before = _shared(self.group, self._validate)
         done = self._steps(optimizer, start, before, log_bytes)
         if done < self.course.steps:
             return self._report(done, before)
-        after: Numbers = {}
-        if self.group.first:
-            after = self._validate()
-            self._save(backbone[0], before, after)
-        return self._report(done, before, after)
+
+        def finish() -> Numbers:
+            numbers = self._validate()
+            self._save(backbone[0], before, numbers)
+            return numbers
+
+        # Nobody leaves before the encoder is written.
+        return self._report(done, before, _shared(self.group, finish))
 
     def _former(self) -> Checkpoint | dict[str, Numbers] | None:
         """Return where to go on, or the numbers of a training that is finished; first alone."""
