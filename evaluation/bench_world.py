@@ -19,12 +19,13 @@ import torch
 
 import encoders
 from encoders.backbones import Backbone
-from evaluation.planet_families import FAMILIES, Family, run_variant
+from evaluation import planet_families
+from evaluation.planet_families import FAMILIES, Family
 from evaluation.planet_features import Observed, observe
 from evaluation.planet_report import Results, picture, table
 from evaluation.planet_scores import Scores
 from evaluation.planet_splits import SetName, Size
-from evaluation.planet_tower import TowerRecipe, load_tower
+from evaluation.planet_tower import Progress, TowerRecipe, load_tower
 from evaluation.planet_training import Budget
 from geo.errors import GeolocationError, InputError
 from geo.paths import home
@@ -52,7 +53,7 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def run_plan(plan: Plan, work: Path, progress: "Progress") -> Results:
+def run_plan(plan: Plan, work: Path, progress: Progress) -> Results:
     """Return the scores of every family, variant and seed; what `work` holds is not run again."""
     work.mkdir(parents=True, exist_ok=True)
     ledger = work / "results.jsonl"
@@ -84,14 +85,15 @@ def _scores(
     seed: int,
     seen: dict[SetName, Observed],
     tower: Backbone,
-    progress: "Progress",
+    progress: Progress,
 ) -> Scores:
     def told(step: int, steps: int, loss: float) -> None:
         progress(f"{family.name} {variant}, planet {seed}, loss {loss:.2f}", step, steps)
 
     widths = (tower.width, tower.token_width)
     started = time.perf_counter()
-    found = run_variant(family, variant, seed, seen[family.data], widths, plan.budget, told)
+    data = seen[family.data]
+    found = planet_families.run_variant(family, variant, seed, data, widths, plan.budget, told)
     return found | {"seconds": time.perf_counter() - started}
 
 
@@ -124,7 +126,7 @@ def _append(ledger: Path, key: str, of: tuple[str, str, int], scores: Scores) ->
         file.write("\n" * bool(file.tell()) + json.dumps({"key": key, "of": of, "scores": scores}))
 
 
-class Progress:
+class ProgressLine:
     """One line on a terminal, rewritten; a line a stage and half a minute elsewhere."""
 
     def __init__(self) -> None:
@@ -171,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     try:
         plan = _plan(options)
-        results = run_plan(plan, options.work or home() / "bench-world", Progress())
+        results = run_plan(plan, options.work or home() / "bench-world", ProgressLine())
     except GeolocationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 3

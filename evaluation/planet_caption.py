@@ -29,7 +29,7 @@ def caption_of(setting: Setting, season: Season, light: Light, rng: np.random.Ge
         f"{country.kerb} kerbs",
         "mountains" if setting.climate.relief > 0.6 else "a plain",
     ]
-    said = [remarks[i] for i in rng.permutation(len(remarks))[:4]]
+    said = [remarks[i] for i in rng.permutation(len(remarks))[:3]]
     when = f"{season.name} {light.name}"
     return f"a {setting.climate.name} place in a {when}: {monument}, {', '.join(said)}"
 

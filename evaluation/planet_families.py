@@ -205,7 +205,7 @@ FAMILIES: tuple[Family, ...] = (
         "geoclip",
         "any",
         _DENSE,
-        _SMALL,
+        {**_SMALL, "queue": 512},
         {"sigmas": (1.0,)},
         "one scale (sigma 1)",
         (*_KNOWN_FIGURES, "unseen aligned median km"),

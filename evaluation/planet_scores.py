@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from encoders.heads import Heads, PhotoFeatures
-from evaluation.planet import EARTH_KM
 from evaluation.planet_features import Observed, take
+from geo.sphere import EARTH_RADIUS_KM
 
 SAME_KM = 1.0
 REGION_KM = 750.0
@@ -88,7 +88,7 @@ def apart_km(one: Tensor, other: Tensor) -> Tensor:
     half = (a - b) / 2
     inside = torch.sin(half[:, 0]) ** 2
     inside = inside + torch.cos(a[:, 0]) * torch.cos(b[:, 0]) * torch.sin(half[:, 1]) ** 2
-    return 2 * EARTH_KM * torch.asin(inside.clamp(0, 1).sqrt())
+    return 2 * EARTH_RADIUS_KM * torch.asin(inside.clamp(0, 1).sqrt())
 
 
 def _placed(seen: Observed, heads: Heads) -> Tensor:

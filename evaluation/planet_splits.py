@@ -23,15 +23,17 @@ SUMMER_QUERIES: tuple[Condition, ...] = ("summer day", "night", "winter", "winte
 class Size:
     """How many places of each group there are, and photos of each."""
 
-    dense: int = 700
+    dense: int = 400
     """Places with as many photos as `views`."""
-    twin_groups: int = 160
+    twin_groups: int = 100
     """Groups of look-alikes, two or three places each, photographed like dense ones."""
-    sparse: int = 150
+    sparse: int = 120
     """Places of sparse regions with one photo; and as many with none."""
-    unseen: int = 300
+    unseen: int = 200
     """Places without photo or tile."""
-    views: int = 4
+    views: int = 6
+    queries: int = 2
+    """Photos asked about of each place, and of each light."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def split_any(planet: Planet, size: Size) -> Split:
     groups = []
     for seed, (name, places) in enumerate(parts.items()):
         learned = {"sparse": 1, "bare": 0, "unseen": 0}.get(name, size.views)
-        kinds = {"train": range(learned), "query": range(QUERY_VIEW, QUERY_VIEW + 1)}
+        kinds = {"train": range(learned), "query": range(QUERY_VIEW, QUERY_VIEW + size.queries)}
         if name == "dense":
             kinds["calibrate"] = range(CALIBRATION_VIEW, CALIBRATION_VIEW + 1)
         for turn, (kind, views) in enumerate(kinds.items()):
@@ -87,9 +89,10 @@ def split_summer(planet: Planet, size: Size) -> Split:
     shots = planet.shots(places, range(size.views), "summer day", 90)
     groups = [_group("train", shots, rows, size.views)]
     for number, condition in enumerate(SUMMER_QUERIES):
-        view = QUERY_VIEW + number
-        shots = planet.shots(places, range(view, view + 1), condition, 91 + number)
-        groups.append(_group(f"query {condition}", shots, rows, 1))
+        first = QUERY_VIEW + number * size.queries
+        views = range(first, first + size.queries)
+        shots = planet.shots(places, views, condition, 91 + number)
+        groups.append(_group(f"query {condition}", shots, rows, size.queries))
     return Split(places, np.full(len(places), -1), tuple(groups))
 
 

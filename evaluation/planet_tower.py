@@ -25,7 +25,7 @@ from evaluation.planet import PLANET_VERSION, Planet
 from evaluation.planet_training import schedule
 
 TOWER_NAME = "planet-vit"
-CONTEXT = 56
+CONTEXT = 48
 BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.1
 Progress = Callable[[str, int, int], None]
@@ -38,15 +38,15 @@ class TowerRecipe:
 
     planet: int = 900
     """Seed of the planet whose photos it sees; another than is tested on."""
-    photos: int = 12_000
-    steps: int = 800
+    photos: int = 10_000
+    steps: int = 1_600
     batch: int = 128
     lr: float = 1e-3
     side: int = 64
     patch: int = 16
     width: int = 128
     layers: int = 4
-    text_width: int = 128
+    text_width: int = 64
     text_layers: int = 1
     seed: int = 0
 
@@ -61,6 +61,7 @@ class TowerRecipe:
                 "width": self.width,
                 "head_width": 32,
                 "patch_size": self.patch,
+                "pool_type": "avg",
             },
             "text_cfg": {
                 "context_length": CONTEXT,
@@ -114,7 +115,7 @@ def pretrain(recipe: TowerRecipe, progress: Progress) -> dict[str, Tensor]:
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * schedule(step, recipe.steps)
         rows = torch.from_numpy(order.choice(len(photos), min(recipe.batch, len(photos)), False))
-        loss = _pair_loss(model, photos[rows], captions[rows])
+        loss = _pair_loss(model, prepared(photos[rows]), captions[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -124,7 +125,7 @@ def pretrain(recipe: TowerRecipe, progress: Progress) -> dict[str, Tensor]:
 
 
 def _pairs(recipe: TowerRecipe, progress: Progress) -> tuple[Tensor, Tensor]:
-    """Return prepared photos `[N, 3, S, S]` and token numbers of captions `[N, context]`."""
+    """Return photos `[N, S, S, 3]` and token numbers of captions `[N, context]`."""
     planet = Planet(recipe.planet, side=recipe.side)
     places = planet.places(recipe.photos, seed=recipe.seed)
     shots = planet.shots(places, range(1), "any", seed=recipe.seed)
@@ -135,14 +136,14 @@ def _pairs(recipe: TowerRecipe, progress: Progress) -> tuple[Tensor, Tensor]:
         captions.append(look.caption)
         progress("photos for the tower", number + 1, len(shots))
     tokens = need("open_clip").SimpleTokenizer(context_length=CONTEXT)(captions)
-    return prepared(photos), tokens
+    return torch.from_numpy(photos), tokens
 
 
-def prepared(photos: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+def prepared(photos: Tensor) -> Tensor:
     """Return `[N, 3, S, S]` float32 input of a tower for `[N, S, S, 3]` photos of its size."""
     spec = Preprocessing(photos.shape[1])
     mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
-    pixels = torch.from_numpy(photos).float() / 255
+    pixels = photos.float() / 255
     return ((pixels - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 

@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from evaluation.planet import EARTH_KM, SPARSE, TWIN_KM, Look, Planet
+from evaluation.planet import SPARSE, TWIN_KM, Look, Planet
 from evaluation.planet_canvas import Segment
 from evaluation.planet_geography import COUNTRIES, directions
 from evaluation.planet_sheet import contact_sheet
 from geo.errors import InputError
+from geo.sphere import EARTH_RADIUS_KM
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_look_alikes_share_the_landmark_in_far_countries(planet: Planet) -> None
     for group in planet.twins[:20]:
         sphere = directions(np.asarray(group))
         angles = np.arccos(np.clip(sphere @ sphere.T, -1, 1))[~np.eye(len(group), dtype=bool)]
-        assert angles.min() * EARTH_KM >= TWIN_KM - 1
+        assert angles.min() * EARTH_RADIUS_KM >= TWIN_KM - 1
         settings = [planet.geography.setting(*point, twin=0) for point in group]
         assert len({setting.country.name for setting in settings}) == len(group)
         monuments = {planet.look(*point).caption.split(":")[1].split(",")[0] for point in group}
