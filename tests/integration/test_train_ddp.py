@@ -30,7 +30,10 @@ def test_two_processes_give_the_curve_of_one(
     assert len(one) == len(two) == STEPS
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
     ours, theirs = place.weights("two"), place.weights("one")
-    for name in theirs:
+    # A softmax does not feel a bias of its keys: that gradient is rounding alone, which AdamW
+    # scales up to whole steps.
+    felt = [name for name in theirs if not name.endswith("attention.key.bias")]
+    for name in felt:
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, err_msg=name)
     assert printed.count("of 20 steps") == 1, "one process speaks"
 
