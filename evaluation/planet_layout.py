@@ -143,9 +143,9 @@ def _landmark(rng: np.random.Generator, x: float) -> Landmark:
         pattern=PATTERNS[rng.integers(len(PATTERNS))],
         colours=(first, second),
         x=x,
-        z=float(rng.uniform(16, 21)),
-        width=float(rng.uniform(6, 7.5)),
-        height=float(rng.uniform(8.5, 12)),
+        z=float(rng.uniform(15, 19)),
+        width=float(rng.uniform(8, 10)),
+        height=float(rng.uniform(11, 15)),
         stripes=int(rng.integers(3, 7)),
     )
 

@@ -44,7 +44,7 @@ def camera_of(rng: np.random.Generator, road_width: float, side: int) -> Camera:
         x=float(rng.uniform(-0.3, 0.3) * road_width),
         z=float(rng.uniform(-3.0, 1.5)),
         height=float(rng.uniform(1.4, 2.3)),
-        yaw=float(rng.uniform(-0.16, 0.16)),
+        yaw=float(rng.uniform(-0.12, 0.12)),
         focal=float(rng.uniform(0.62, 0.85)),
         horizon=float(rng.uniform(0.50, 0.60)),
         side=side,

@@ -39,13 +39,13 @@ class TowerRecipe:
     planet: int = 900
     """Seed of the planet whose photos it sees; another than is tested on."""
     photos: int = 10_000
-    steps: int = 1_600
+    steps: int = 1_200
     batch: int = 128
     lr: float = 1e-3
     side: int = 64
     patch: int = 16
     width: int = 128
-    layers: int = 4
+    layers: int = 3
     text_width: int = 64
     text_layers: int = 1
     seed: int = 0

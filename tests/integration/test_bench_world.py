@@ -19,21 +19,22 @@ from evaluation.planet_training import Budget
 from geo.sphere import haversine_km
 
 SEED = 2
+_TOY_SIZES = {
+    "geoclip": {"hidden": 64, "features": 32, "queue": 0},
+    "g3": {"hidden": 64, "features": 32},
+    "transgeoclip": {
+        **{"location_width": 32, "features": 16, "model_width": 32, "attention_heads": 2},
+        **{"layers": 1, "feedforward": 32, "anchors": 8},
+    },
+    "dualgeo": {"hidden": 64, "features": 32},
+    "cellcodes": {"width": 64},
+}
 TOY = Plan(
-    families=tuple(
-        replace(
-            family,
-            config={**family.config, "hidden": 64, "features": 32}
-            | ({"queue": 0} if family.name == "geoclip" else {}),
-        )
-        if "hidden" in family.config
-        else family
-        for family in FAMILIES
-    ),
+    families=tuple(replace(f, config={**f.config, **_TOY_SIZES[f.name]}) for f in FAMILIES),
     seeds=(SEED,),
-    budget=Budget(steps=80, batch=96, lr=3e-3),
-    size=Size(dense=8, twin_groups=2, sparse=3, unseen=3, views=24, queries=6),
-    tower=TowerRecipe(photos=96, steps=6, batch=48, layers=2),
+    budget=Budget(steps=80, batch=64, lr=3e-3),
+    size=Size(dense=8, twin_groups=2, sparse=3, unseen=3, views=20, queries=6),
+    tower=TowerRecipe(photos=64, steps=4, batch=32, layers=2),
 )
 
 
@@ -98,7 +99,7 @@ def test_the_table_says_what_it_rests_on(ran: tuple[Path, Results]) -> None:
     lines = table(TOY.families, ran[1], preamble(TOY, 1.0))
     text = "\n".join(lines)
     assert all(family.name in lines for family in TOY.families)
-    assert "80 steps of 96" in text
+    assert "80 steps of 64" in text
     assert "says nothing of CLIP's figures" in text
     assert text.count("claim:") == sum(len(family.claims) for family in TOY.families)
     assert picture(lines).height > 22 * len(lines)
