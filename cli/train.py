@@ -19,7 +19,8 @@ from geo.errors import InputError
 if TYPE_CHECKING:
     from encoders.backbones import Backbone
     from geo.geocoders import Geocoder
-    from index_builder.train import Options, TrainReport
+    from index_builder.train import TrainReport
+    from index_builder.train_material import Options
 
 SAME_SIGNAL_S = 2.0
 """A terminal and torchrun both pass Ctrl-C on: within this time it is one."""
@@ -123,8 +124,8 @@ def _load_backbone(name: str, weights: Path, device: str) -> "Backbone":
 
 
 def _options(own: dict[str, Any], home: Path, shown: "_Shown", stop: "_Stop") -> "Options":
-    from index_builder.train import Options
     from index_builder.train_loop import Pace
+    from index_builder.train_material import Options
 
     return Options(
         features=own["features"] or home / "features",

@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,16 @@ from encoders.photo_file import printable
 from encoders.saved import CARD_FILE, HEADS_FILE, TOWER_FILE, read_card, save_encoder
 from encoders.torch_setup import choose_device, choose_precision
 from geo.errors import GeolocationError, InputError
-from geo.geocoders import Geocoder
-from index_builder.cached_features import CachedFeatures
-from index_builder.feature_cache import cache_features
 from index_builder.feature_store import lock_folder
 from index_builder.files import write_atomically
 from index_builder.sources import RejectedPhoto
 from index_builder.train_group import Group, node_rank
 from index_builder.train_heads import check_processes, fresh_heads, set_cells, set_codes
-from index_builder.train_loop import Course, Pace, make_optimizer, run_steps
-from index_builder.train_progress import OnProgress
+from index_builder.train_loop import Course, make_optimizer, run_steps
+from index_builder.train_material import Material, Options, prepare_material
 from index_builder.train_settings import TrainSettings
 from index_builder.train_state import LOSS_FILE, Checkpoint, LossLog, TrainState
 from index_builder.train_validation import split_rows, validate
-from index_builder.training_data import nothing_left, read_examples
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -61,44 +56,6 @@ class TrainReport:
     after: Numbers = field(default_factory=dict)
     first: bool = True
     """Whether this process is the one that writes and speaks."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What changes no number of a training.
-
-    Attributes:
-        features: folder of cached features, shared by all trainings.
-        device: see `encoders.torch_setup.choose_device`; under torchrun, `auto` gives every
-            process of a machine its own GPU.
-        pace: how often a checkpoint is written.
-        geocoder: gives what names places whose caption the data lack; asked when needed.
-        positions: CSV of positions, where the data are a folder of photos.
-        tensorboard: write logs for it.
-        progress: called after every batch and step.
-        asked_to_stop: asked after every step; a stop writes a checkpoint first.
-    """
-
-    features: Path
-    device: str = "auto"
-    pace: Pace = field(default_factory=Pace)
-    geocoder: Callable[[], Geocoder] | None = None
-    positions: Path | None = None
-    tensorboard: bool = True
-    progress: OnProgress | None = None
-    asked_to_stop: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True)
-class _Material:
-    """What the first process prepares and all train on."""
-
-    features: CachedFeatures
-    rejected: tuple[RejectedPhoto, ...]
-    digest: str
-    width: int
-    token_width: int
-    backbone: dict[str, JsonValue]
 
 
 def train_family(
@@ -131,9 +88,9 @@ def train_family(
         _shared(group, lambda: _check_out(out))
         backbone: list[Backbone] = []
 
-        def prepare() -> _Material:
+        def prepare() -> Material:
             backbone.append(load_backbone())
-            return _prepare(settings, data, backbone[0], options)
+            return prepare_material(settings, data, backbone[0], options)
 
         material = _shared(group, prepare)
         if group.first:
@@ -152,7 +109,7 @@ class _Training:
         self,
         settings: TrainSettings,
         out: Path,
-        material: _Material,
+        material: Material,
         options: Options,
         group: Group,
         device: torch.device,
@@ -312,45 +269,6 @@ def _check_out(out: Path) -> None:
     if names and TRAINING not in names:
         what = "another encoder" if CARD_FILE in names else "other files"
         raise InputError(f"{shown} holds {what}; choose a new or an empty folder")
-
-
-def _prepare(
-    settings: TrainSettings, data: Path, backbone: "Backbone", options: Options
-) -> _Material:
-    """Read the data and compute what is missing of their features."""
-    heads = fresh_heads(settings, backbone.width, backbone.token_width)
-    geocoder = cache(options.geocoder) if options.geocoder else None
-    examples, rejected = read_examples(
-        data, heads.needs, geocoder=geocoder, positions=options.positions
-    )
-    if "captions" in heads.needs and not backbone.text:
-        raise InputError(
-            f"family {settings.family!r} trains on captions, which backbone "
-            f"{backbone.spec.name!r} cannot read; use clip-vit-l-14"
-        )
-    features, kept, more = cache_features(
-        examples,
-        heads.needs,
-        backbone,
-        options.features,
-        classes=getattr(heads.config, "classes", None),
-        progress=options.progress,
-    )
-    rejected = [*rejected, *more]
-    if len(kept) < 2:
-        if not kept:
-            raise nothing_left(data, rejected)
-        raise InputError(
-            f"1 photo in {printable(str(data))!r} can be used, at least 2 are needed to compare; "
-            "give more photos"
-        )
-    stated: dict[str, JsonValue] = {
-        "name": backbone.spec.name,
-        "fingerprint": backbone.fingerprint,
-    }
-    return _Material(
-        features, tuple(rejected), features.digest(), backbone.width, backbone.token_width, stated
-    )
 
 
 def _tensorboard(folder: Path, start: int) -> "SummaryWriter | None":
