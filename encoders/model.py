@@ -8,7 +8,8 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,12 +187,29 @@ class FamilyEncoder:
             raise InputError(f"encoder {self._name!r} encodes no locations; use another family")
         distinct, rows = np.unique(points, axis=0, return_inverse=True)
         order = map_order(torch.from_numpy(distinct)).numpy()
-        chunks = []
-        with torch.inference_mode():
-            for part in torch.from_numpy(distinct[order]).split(CHUNK):
-                chunks.append(self.heads.encode_points(part.to(self.device)))
+        chunks = self._encode_chunks(torch.from_numpy(distinct[order]).split(CHUNK))
         back = np.argsort(order)[rows.ravel()]
         return {space: vectors[back] for space, vectors in _joined(chunks).items()}
+
+    def _encode_chunks(self, chunks: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+        """Encode chunks of places; on a CPU each in one thread.
+
+        Threads that share small products mostly wait for each other, worst on a busy machine.
+        """
+
+        def encode(points: Tensor) -> dict[str, Tensor]:
+            with torch.inference_mode():
+                return self.heads.encode_points(points.to(self.device))
+
+        threads = torch.get_num_threads()
+        if self.device.type != "cpu" or threads == 1 or len(chunks) == 1:
+            return [encode(chunk) for chunk in chunks]
+        alone = partial(torch.set_num_threads, 1)
+        try:
+            with ThreadPoolExecutor(threads, "places", initializer=alone) as pool:
+                return list(pool.map(encode, chunks))
+        finally:
+            torch.set_num_threads(threads)  # the number is not all of it a thread's own
 
     def encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Encode captions; see `AlignedEncoder.encode_texts`."""

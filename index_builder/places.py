@@ -31,7 +31,7 @@ from index_builder.files import FolderLock, write_atomically
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-CHUNK = 2048
+CHUNK = 8192
 """Places embedded between two steps of progress; a killed build loses at most so many."""
 VECTORS_FILE, CARD_FILE = "vectors.f32", "card.json"
 SAME_VECTOR = 1e-3
