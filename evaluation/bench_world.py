@@ -162,6 +162,9 @@ def preamble(plan: Plan, seconds: float) -> list[str]:
         "night, winter and winter night.",
         "cell@1: the best code is of the photo's own cell, 290 km wide; sparse regions have one "
         "photo a place or none, and tiles.",
+        "G3: text and location have heads of their own over a frozen tower, so text cannot change "
+        "aligned; and the tower never read the names in its captions.",
+        "DualGeo's switch takes the fusion with patch tokens away together with the segments.",
         f"The tower ({plan.tower.width} wide, {plan.tower.layers} layers) learned captions of "
         "another planet: it plays CLIP's part and says nothing of CLIP's figures.",
     ]
