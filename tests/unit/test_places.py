@@ -85,7 +85,7 @@ def test_places_that_the_encoder_does_not_know_are_never_found(tmp_path: Path) -
 
 
 def test_an_encoder_that_knows_no_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="knows none of 4,196 places"):
+    with pytest.raises(InputError, match=f"knows none of {COUNT:,} places"):
         open_places(GlobeEncoder(blind_from=0.0), scattered(), tmp_path)
 
 
