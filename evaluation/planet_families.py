@@ -275,7 +275,8 @@ FAMILIES: tuple[Family, ...] = (
         (
             Claim("tiles help where there is one ground photo", "one photo cell@1 %"),
             Claim(
-                "and where there is none (without tiles: 0 by construction)", "no photo cell@1 %"
+                "and where there is none (there, chance is all that is left without tiles)",
+                "no photo cell@1 %",
             ),
         ),
         _cell_scores,

@@ -118,6 +118,7 @@ def test_a_claim_is_judged_by_its_seeds() -> None:
     )
     assert verdict([3.0, 2.0, 2.5]) == "shows"
     assert verdict([3.0, -2.0, 2.5]) == "does not show"
+    assert verdict([0.7, 1.3, 2.6]) == "does not show"  # 2.7 times its own error, 2.9 are needed
     assert verdict([3.0]) == "one seed decides nothing"
     assert spread([1.0, 3.0]) == "2.0 ±1.4"
 
