@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "layers": 1,
         "feedforward": 16,
         "anchors": 8,
-    },  # fmt: skip
+    },
     "dualgeo": {"width": 24, "location_width": 16, "hidden": 24, "features": 8},
     "siglip": {},
     "cellcodes": {},

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.unit.encoder_samples import SMALL
+
 TOWNS = (
     ("Berlin", "Berlin", "Germany", 52.52, 13.405),
     ("Lyon", "Auvergne-Rhone-Alpes", "France", 45.764, 4.836),
@@ -17,19 +19,10 @@ FIELDS = (
     "image", "latitude", "longitude", "city", "state", "country", "segmentation", "aerial",
 )  # fmt: skip
 SIZES: dict[str, dict[str, Any]] = {
-    "geoclip": {"width": 16, "hidden": 24, "features": 8, "queue": 10},
-    "g3": {"width": 24, "location_width": 16, "hidden": 24, "features": 8},
-    "transgeoclip": {
-        "width": 24,
-        "location_width": 16,
-        "features": 8,
-        "model_width": 16,
-        "attention_heads": 2,
-        "layers": 1,
-        "feedforward": 16,
-        "anchors": 8,
-    },
-    "dualgeo": {"width": 24, "location_width": 16, "hidden": 24, "features": 8, "classes": 8},
+    "geoclip": SMALL["geoclip"] | {"queue": 10},
+    "g3": SMALL["g3"],
+    "transgeoclip": SMALL["transgeoclip"],
+    "dualgeo": SMALL["dualgeo"] | {"classes": 8},
     "cellcodes": {"width": 16, "prototype_level": 6, "code_level": 7},
 }
 """Small heads of every family that trains."""
