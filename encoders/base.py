@@ -50,6 +50,8 @@ class EncoderCard:
     """The space in which a photo and a location compare; empty where there is none."""
     temperature: float = 1.0
     """Factor on cosines of the alignment space before a softmax, as trained."""
+    published: bool = False
+    """Whether its weights are a publication's own, so that their accuracy is known on average."""
 
 
 @runtime_checkable

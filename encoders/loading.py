@@ -95,7 +95,7 @@ def _siglip(tower: str, weights: Path, device: str) -> "FamilyEncoder":
 def _assembled(
     heads: "Heads", tower: str, weights: Path, device: str, *, licence: str, name: str = ""
 ) -> "FamilyEncoder":
-    """Put heads over a backbone that is known by name."""
+    """Put published heads over a backbone that is known by name."""
     from encoders.backbones import backbone_fingerprint, load_backbone
     from encoders.model import FamilyEncoder
     from encoders.torch_setup import choose_device
@@ -107,6 +107,7 @@ def _assembled(
         backbone_fingerprint=backbone_fingerprint(tower, folder=weights),
         name=name,
         licence=licence,
+        published=True,
         device=choose_device(device),
     )
 

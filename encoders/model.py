@@ -48,6 +48,7 @@ class FamilyEncoder:
         backbone_fingerprint: of that backbone's weights and preprocessing, known unloaded.
         name: of the encoder; the family's by default.
         licence: of the heads' weights.
+        published: whether these weights are a publication's own.
         device: where the heads compute; the backbone has its own.
         segmenter: makes segmentation maps for families that look at them.
     """
@@ -61,6 +62,7 @@ class FamilyEncoder:
         backbone_fingerprint: str,
         name: str = "",
         licence: str = "",
+        published: bool = False,
         device: torch.device | None = None,
         segmenter: "Segmenter | None" = None,
     ) -> None:
@@ -73,6 +75,7 @@ class FamilyEncoder:
         self._lock = threading.Lock()
         self._name = name or heads.family
         self._licence = licence
+        self._published = published
         self._backbone_name = backbone_name
         self._backbone_fingerprint = backbone_fingerprint
 
@@ -92,6 +95,7 @@ class FamilyEncoder:
             retrieval=heads.retrieval,
             alignment=heads.alignment,
             temperature=round(heads.temperature, 4),
+            published=self._published,
         )
 
     def _fingerprint(self) -> str:

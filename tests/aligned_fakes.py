@@ -48,6 +48,7 @@ class GlobeEncoder:
             retrieval=("globe",),
             alignment="globe",
             temperature=temperature,
+            published=True,
         )
 
     def encode_images(self, images: Sequence[Image.Image]) -> dict[str, Vectors]:

@@ -9,7 +9,8 @@ table 1) finds 14.1 / 34.5 / 50.7 / 69.7 / 83.8 % of the photos of IM2GPS3k with
 search with one candidate and no other evidence. It is the publication's average over photos: a
 famous sight deserves more and an empty field less, and nothing here is calibrated per photo.
 Several candidates share the weight by their probabilities, which makes belief wider than the
-publication's average. Other encoders are given the same reach, until somebody measures theirs.
+publication's average. An encoder whose weights nobody published, one just trained, has the same
+reach and much less weight: how often it is right is not known.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ HITS = 500
 MERGE_KM = 25.0
 CANDIDATES = 8
 SEARCH_WEIGHT = 0.85
+UNMEASURED_WEIGHT = 0.2
+"""Of a search with weights that no publication measured: a choice of caution, not a figure."""
 REACHES = (
     Reach(radius_km=0.72, share=0.251),
     Reach(radius_km=15.5, share=0.210),
@@ -153,9 +156,9 @@ def _reply(
         kind="alignment",
         summary=f"Of {len(places):,} places worldwide, encoder {card.name} finds none more like "
         f"the photo than one {best.label} ({best.latitude:.3f}, {best.longitude:.3f}), probability "
-        f"{clusters[0].probability:.1%}.",
+        f"{clusters[0].probability:.1%}.{_doubt(card)}",
         candidates=candidates,
-        weight=SEARCH_WEIGHT,
+        weight=SEARCH_WEIGHT if card.published else UNMEASURED_WEIGHT,
         group=evidence_group(card),
     )
     data: dict[str, JsonValue] = {
@@ -182,6 +185,10 @@ def _reply(
     head = f"{len(clusters)} regions of {len(places):,} places, the most probable first:"
     text = "\n".join([head, *lines, f"Evidence {evidence.id}, weight {evidence.weight:g}."])
     return text, ToolOutcome(evidence=(evidence,), data=data)
+
+
+def _doubt(card: "EncoderCard") -> str:
+    return "" if card.published else " How often this encoder is right was never measured."
 
 
 def _candidates(

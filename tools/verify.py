@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 REGION_KM = 200.0
 VERIFY_WEIGHT = 0.4
+UNMEASURED_WEIGHT = 0.1
+"""With weights that no publication measured: a choice of caution, as in `tools.places`."""
 LEAST_SHARE = 0.01
 """A candidate with less is in the reply and the trace, but is no candidate of the evidence."""
 MAXIMUM_CANDIDATES = 100
@@ -243,7 +245,7 @@ def _evidence(card: "EncoderCard", verified: Sequence[Verified]) -> tuple[Eviden
         summary=f"Of {len(verified)} candidates compared with the photo by encoder {card.name}, "
         f"{fits} ({best.share:.0%} of the list).",
         candidates=candidates,
-        weight=VERIFY_WEIGHT,
+        weight=VERIFY_WEIGHT if card.published else UNMEASURED_WEIGHT,
         group=evidence_group(card),
     )
     return (evidence,)

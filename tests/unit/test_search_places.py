@@ -1,5 +1,6 @@
 """`search_places`: what is found, what is merged, and how far belief may follow it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tools.places import (
     HALF_WITHIN_KM,
     REACHES,
     SEARCH_WEIGHT,
+    UNMEASURED_WEIGHT,
     evidence_group,
     make_search_places,
     merge_hits,
@@ -75,6 +77,18 @@ def test_the_place_most_like_the_photo_comes_first(
     assert scores == sorted(scores, reverse=True)
     assert len(scores) == 4
     assert search(bench, photo, limit=2)[1].evidence[0].candidates[1].rank == 2
+
+
+def test_an_encoder_that_nobody_measured_says_little(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    encoder = GlobeEncoder()
+    encoder.card = replace(encoder.card, published=False)
+    bench = bench_with(encoder, [SYDNEY, LYON], tmp_path, settlements)
+    _, outcome = search(bench, photo_of(*PARIS))
+    (evidence,) = outcome.evidence
+    assert evidence.weight == UNMEASURED_WEIGHT < SEARCH_WEIGHT / 4
+    assert "never measured" in evidence.summary
 
 
 def test_one_photo_is_encoded_once_for_all_tools(tmp_path: Path, settlements: Settlements) -> None:
