@@ -8,6 +8,7 @@ temperatures get the same gradient everywhere, and its average is itself.
 """
 
 import datetime
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ class Group:
         if not dist.is_available() or not dist.is_torchelastic_launched():
             return
         if not dist.is_initialized():
+            # Optimisers import this, and what it imports keeps the group that exists by then: its
+            # threads would outlive `leave`, and now and then abort the process at its end.
+            importlib.import_module("torch._dynamo")
             backend = "nccl" if device.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=_PATIENCE)
             self._ours = True
