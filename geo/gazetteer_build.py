@@ -96,7 +96,7 @@ def build(
     except (OSError, sqlite3.OperationalError) as error:
         raise UnavailableError(
             f"cannot build the gazetteer {path} ({error}); it needs about 200 MB in a folder "
-            "that can be written: set GRATICULE_HOME to one"
+            "that can be written: free space or set GRATICULE_HOME to one"
         ) from error
     tell(_TOTAL, _TOTAL)
 
