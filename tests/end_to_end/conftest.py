@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cli.main import main
-from geo.gazetteer import default_path
+from geo.gazetteer import Gazetteer, default_path
 from tests.unit.photo_samples import gps_exif
 
 PHOTOS = 5
@@ -45,14 +45,19 @@ class Outcome(NamedTuple):
 Command = Callable[..., Outcome]
 
 
+@pytest.fixture(scope="session")
+def gazetteer() -> Path:
+    """The gazetteer of this machine, built once where there is none."""
+    Gazetteer.open().close()
+    return default_path()
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, with the gazetteer of this machine where there is one: it takes a while."""
-    built = default_path()
+def home(tmp_path: Path, gazetteer: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, but for the gazetteer."""
     folder = tmp_path / "home"
     folder.mkdir()
-    if built.is_file():
-        (folder / built.name).symlink_to(built)
+    (folder / gazetteer.name).symlink_to(gazetteer)
     monkeypatch.setenv("GRATICULE_HOME", str(folder))
     return folder
 
