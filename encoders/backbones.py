@@ -120,6 +120,7 @@ class Backbone:
             `pooled` `[N, width]`, projected, not normalised; `tokens` `[N, grid * grid,
             token_width]` row by row, after the last norm, without class token, or None.
         """
+        # open_clip is untyped, so that a model's parts are tensors or modules to the checker.
         with torch.no_grad():
             batch = torch.stack([self.preprocess(image) for image in images]).to(self.device)
             if tokens:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geo.errors import InputError
+
 Need = Literal["tokens", "segments", "captions", "aerial", "cells"]
 """What a family's photos must come with, besides pooled features and coordinates, to train."""
 
@@ -99,26 +101,34 @@ class Heads(nn.Module):
         """Return `[N, D]` unit rows for each image space; a row depends on its photo alone."""
 
     def encode_points(self, points: Tensor) -> dict[str, Tensor]:
-        """Return `[N, D]` unit rows for each location space from `[N, 2]` float64 degrees."""
-        raise NotImplementedError
+        """Return `[N, D]` unit rows for each location space from `[N, 2]` float64 degrees.
+
+        Raises:
+            InputError: the family has no location space.
+        """
+        raise InputError(f"family {self.family!r} encodes no locations; use another family")
 
     def encode_captions(self, captions: Tensor) -> dict[str, Tensor]:
-        """Return `[N, D]` unit rows for each text space from `[N, backbone_width]` features."""
-        raise NotImplementedError
+        """Return `[N, D]` unit rows for each text space from `[N, backbone_width]` features.
+
+        Raises:
+            InputError: the family has no text space.
+        """
+        raise InputError(f"family {self.family!r} encodes no texts; use g3 or transgeoclip")
 
     def prepare(self) -> None:
         """Make inference fast once the weights are in place; nothing by default."""
 
+    @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return everything the loss compares, each `[B, ...]` with one row per example.
 
         Rows of several processes are put one after the other before `loss` sees them.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, embedded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the loss's terms, already weighted: their sum is what is minimised."""
-        raise NotImplementedError
 
 
 def unit(vectors: Tensor) -> Tensor:

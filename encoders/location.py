@@ -131,20 +131,6 @@ def _linear(layer: nn.Module, hidden: Tensor) -> Tensor:
     return F.linear(hidden.index_select(1, live), weight, layer.bias)
 
 
-def map_order(points: Tensor) -> Tensor:
-    """Return the order `[N]` that puts neighbours on the map side by side.
-
-    Along the Z-order curve (Morton, IBM 1966) of a 65,536 x 65,536 grid.
-    """
-    scale = torch.tensor([65535 / 180, 65535 / 360], dtype=torch.float64)
-    cells = ((points.double().cpu() + torch.tensor([90.0, 180.0])) * scale).long()
-    key = torch.zeros(len(cells), dtype=torch.long)
-    for bit in range(16):
-        key |= ((cells[:, 1] >> bit) & 1) << (2 * bit)
-        key |= ((cells[:, 0] >> bit) & 1) << (2 * bit + 1)
-    return key.argsort()
-
-
 class LocationEncoder(nn.Module):
     """Capsules of several scales, summed; keys are those of GeoCLIP's published file.
 

@@ -26,8 +26,9 @@ from encoders.base import (
     check_texts,
 )
 from encoders.heads import Heads, PhotoFeatures
-from encoders.location import CHUNK, map_order
+from encoders.location import CHUNK
 from geo.errors import InputError
+from geo.sphere import map_order
 
 if TYPE_CHECKING:
     from encoders.backbones import Backbone
@@ -190,7 +191,7 @@ class FamilyEncoder:
         if not self.heads.location_spaces:
             raise InputError(f"encoder {self._name!r} encodes no locations; use another family")
         distinct, rows = np.unique(points, axis=0, return_inverse=True)
-        order = map_order(torch.from_numpy(distinct)).numpy()
+        order = map_order(distinct)
         chunks = self._encode_chunks(torch.from_numpy(distinct[order]).split(CHUNK))
         back = np.argsort(order)[rows.ravel()]
         return {space: vectors[back] for space, vectors in _joined(chunks).items()}

@@ -190,7 +190,9 @@ def probe(heads: Heads) -> dict[str, list[float]]:
         segments = (torch.arange(2 * 56 * 56).reshape(2, 56, 56) // 97 % 5).to(torch.uint8)
     device = next((p.device for p in heads.parameters()), torch.device("cpu"))
     photos = PhotoFeatures(
-        *(None if t is None else t.to(device) for t in (waves, tokens, segments))  # type: ignore[arg-type]
+        waves.to(device),
+        tokens if tokens is None else tokens.to(device),
+        segments if segments is None else segments.to(device),
     )
     with torch.inference_mode():
         found = {f"photo {s}": v for s, v in heads.encode_photos(photos).items()}

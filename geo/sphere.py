@@ -209,3 +209,20 @@ def _weights(weights: ArrayLike | None, count: int) -> FloatArray:
     if share.shape != (count,) or not np.isfinite(share).all() or (share < 0).any():
         raise InputError(f"weights must be {count} finite numbers of 0 or more, one for each point")
     return share
+
+
+def map_order(points: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the order `[N]` that puts neighbours on the map side by side.
+
+    Along the Z-order curve (Morton, IBM 1966) of 65,536 x 65,536 cells of latitude and longitude;
+    equal cells keep their order.
+
+    Args:
+        points: `[N, 2]` latitude, longitude in degrees.
+    """
+    cells = ((points + np.array([90.0, 180.0])) * (65535 / 180, 65535 / 360)).astype(np.int64)
+    key = np.zeros(len(points), dtype=np.int64)
+    for bit in range(16):
+        key |= ((cells[:, 1] >> bit) & 1) << (2 * bit)
+        key |= ((cells[:, 0] >> bit) & 1) << (2 * bit + 1)
+    return np.argsort(key, kind="stable")

@@ -26,11 +26,12 @@ from encoders.base import AlignedEncoder, EncoderCard, Points, Vectors, check_co
 from encoders.base import check_vectors as check_encoded
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
+from geo.sphere import map_order
 from index_builder.files import FolderLock, write_atomically
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHUNK = 8192
 """Places embedded between two steps of progress; a killed build loses at most so many."""
 VECTORS_FILE, CARD_FILE = "vectors.f32", "card.json"
@@ -268,21 +269,6 @@ def _resumable(path: Path, encoder: AlignedEncoder, points: Points) -> int:
         return done
     logger.warning("places in %s: not this encoder's; embedding anew", printable(str(path.parent)))
     return 0
-
-
-def map_order(points: Points) -> Indices:
-    """Return the order `[N]` that puts neighbours on the map side by side.
-
-    Encoders embed neighbours faster. Along the Z-order curve (Morton, IBM 1966) of 1,024 x 1,024
-    cells; an encoder orders each chunk more finely by itself.
-    """
-    shifted = points + np.array([90.0, 180.0])
-    cells = (shifted * (1023 / 180, 1023 / 360)).astype(np.int64)
-    key = np.zeros(len(points), dtype=np.int64)
-    for bit in range(10):
-        key |= ((cells[:, 1] >> bit) & 1) << (2 * bit)
-        key |= ((cells[:, 0] >> bit) & 1) << (2 * bit + 1)
-    return np.argsort(key, kind="stable")
 
 
 def _card(card: EncoderCard, points: Points, unknown: int, vectors_digest: str) -> PlacesCard:

@@ -51,6 +51,7 @@ def fresh_heads(settings: TrainSettings, width: int, token_width: int) -> Heads:
                 f"family {settings.family!r} is too small to save memory by checkpointing; leave "
                 "it off"
             )
+        # A module's attributes are typed as tensors and modules alone.
         heads.checkpointing = True  # type: ignore[assignment]
     return heads
 

@@ -14,9 +14,10 @@ import pytest
 
 from encoders.base import Points, Vectors
 from geo.errors import InputError, UnavailableError
+from geo.sphere import map_order
 from index_builder import places as module
 from index_builder.files import FolderLock
-from index_builder.places import CARD_FILE, CHUNK, VECTORS_FILE, Places, map_order, open_places
+from index_builder.places import CARD_FILE, CHUNK, VECTORS_FILE, Places, open_places
 from tests.aligned_fakes import GlobeEncoder
 
 COUNT = 2 * CHUNK + 100

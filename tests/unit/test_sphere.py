@@ -176,3 +176,13 @@ def test_wrong_shapes_and_weights_are_refused() -> None:
         sphere.unit_vectors([1.0, 2.0])
     with pytest.raises(InputError, match="weights"):
         sphere.spherical_mean([[0, 0]], [-1])
+
+
+def test_map_order_puts_neighbours_side_by_side() -> None:
+    points = np.random.default_rng(2).uniform((-90, -180), (90, 180), (2000, 2))
+    order = sphere.map_order(np.concatenate([points, points[:1]]))
+    assert sorted(order) == list(range(2001))
+    assert abs(int(np.argmax(order == 0)) - int(np.argmax(order == 2000))) == 1
+    walked = points[order[order < 2000]]
+    steps = np.abs(np.diff(walked, axis=0)).mean()
+    assert steps < 0.15 * np.abs(np.diff(points, axis=0)).mean()
