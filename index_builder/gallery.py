@@ -1,17 +1,20 @@
-"""A gallery: geotagged photos one can compare with, in a folder.
+"""A gallery: geotagged photos, places or cells one can compare with.
 
-    manifest.json   what it is: format, encoder, settings, counts
-    codebook.npz    visual words of its encoder
-    points/         vectors and payloads (Qdrant Edge)
-    features/       local features of each photo, about 136 KB each
-    photos/         small JPEGs without metadata, to show what matched
+    manifest.json   what it is: format, encoder, index, store, counts
+    codebook.npz    visual words, where its encoder is `embedded`
+    points/         vectors and payloads (Qdrant Edge), unless a Qdrant server has them
+    features/       local features of each photo, about 136 KB each, where its encoder is `embedded`
+    photos/         small JPEGs without metadata, to show and verify what matched
+    rejects.jsonl   what the last build could not use, and why
     lock            held by the one process that has it open
 
-Knows the folder and its invariants; how photos get in is `index_builder.build`.
+Knows the folder and its invariants, and how to search. How things get in is
+`index_builder.build`; how galleries are checked, merged and exported, `index_builder.upkeep`.
 """
 
+import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,37 +25,40 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from encoders import load_encoder
 from encoders.base import EncoderCard
-from encoders.local_features import LocalFeatures, unpack_features
+from encoders.local_features import LocalFeatures, extract_features, unpack_features
 from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.files import FolderLock, read_regular, write_atomically
-from index_builder.manifest import BUILD, Manifest, damaged, read_manifest, shown_path
+from index_builder.manifest import BUILD, Counts, Manifest, damaged, read_manifest, shown_path
 from index_builder.points import (
+    EVERYWHERE,
     LOCATION,
-    Circle,
-    EdgeStore,
     Payload,
     PointStore,
     StoredPoint,
     Vector,
-    check_vector,
+    Where,
 )
+from index_builder.search import Hits, NearDuplicates, search_fused, search_one
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from encoders.embedded import EmbeddedEncoder
 
+EXACT_UP_TO = 200_000
+"""Points of a gallery that is searched exactly unless told otherwise: 20 ms at 512 numbers."""
+
 
 class GalleryPhoto(BaseModel):
-    """A geotagged photo as the gallery knows it."""
+    """A geotagged photo, or a place or cell, as the gallery knows it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(pattern="^[0-9a-f]{64}$")
-    """SHA-256 of the file's bytes."""
+    """SHA-256 of the file's bytes; of the coordinate or the cell's token where there is none."""
     name: str
-    """Path inside the folder it came from."""
+    """What its source calls it."""
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     accuracy_km: float | None = None
@@ -61,60 +67,122 @@ class GalleryPhoto(BaseModel):
     date: str = ""
     licence: str = ""
     source: str = ""
-    dhash: str = Field(pattern="^[0-9a-f]{16}$")
+    country: str = ""
+    """ISO 3166-1 alpha-2 by its position; empty at sea."""
+    stated_country: str = ""
+    """As the source writes it."""
+    region: str = ""
+    city: str = ""
+    dhash: str = Field(default="", pattern="^([0-9a-f]{16})?$")
     """Difference hash of the pixels."""
+    digest: str = ""
+    """Of its vectors, to know damage by; see `vectors_digest`."""
+    copy_sha256: str = ""
+    """Of its small copy, where the gallery keeps one."""
+    cell: str = ""
+    """Token of the S2 cell it stands for, in a gallery of cells."""
+    members: int = 0
+    """Photos behind the cell's prototype."""
+    aerial: bool = False
+    """Whether the cell's code holds an aerial tile."""
 
 
 class Hit(BaseModel):
-    """A photo found by a search, with its cosine similarity."""
+    """A photo found by a search."""
 
     model_config = ConfigDict(frozen=True)
 
     photo: GalleryPhoto
     score: float
+    """Cosine, or sum of cosines of the spaces searched."""
 
 
 @dataclass
 class Gallery:
     """An open gallery. Close it, or use it in a `with` statement."""
 
-    path: Path
+    path: Path | None
+    """Its folder; None where only a server has it."""
     manifest: Manifest
-    encoder: "EmbeddedEncoder"
     store: PointStore
+    codebook_encoder: "EmbeddedEncoder | None" = None
+    """What made its vectors, where that is the encoder `embedded`."""
     lock: FolderLock | None = None
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
-        return printable(self.path.name)
+        """Name of its folder, or of its collection."""
+        return printable(self.path.name if self.path else self.manifest.store.collection)
+
+    @property
+    def encoder(self) -> "EmbeddedEncoder":
+        """The encoder `embedded` of this gallery.
+
+        Raises:
+            InputError: another encoder made its vectors.
+        """
+        if self.codebook_encoder is None:
+            made = self.manifest.encoder.name
+            raise InputError(f"gallery {self.name!r} was built by encoder {made!r}; encode with it")
+        return self.codebook_encoder
 
     def __len__(self) -> int:
         return self.store.count()
 
     def search(
         self,
-        vector: Vector,
+        query: Vector | Mapping[str, Vector],
         limit: int,
         *,
-        exclude_ids: Collection[str] = (),
-        within: Circle | None = None,
+        where: Where = EVERYWHERE,
+        dissimilar: bool = False,
+        apart_from: NearDuplicates | None = None,
+        exact: bool | None = None,
     ) -> list[Hit]:
-        """Return the photos most similar to a `[D]` unit vector, best first, found exactly.
+        """Return the photos most similar to a query, best first.
 
         Args:
-            vector: from this gallery's encoder.
-            limit: at most this many.
-            exclude_ids: photos left out, full SHA-256.
-            within: only photos taken inside this circle.
+            query: `[D]` unit vector of the family's index space; or such a vector for each of
+                several spaces, whose cosines are summed: all of `manifest.encoder.retrieval` for
+                the family's own rule, a text's vector for the space that texts share.
+            limit: at most this many, and never fewer where so many pass.
+            where: which photos.
+            dissimilar: return the least similar instead, the least first.
+            apart_from: leave out near duplicates of this photo.
+            exact: compare with all; None does so up to 200,000 photos.
 
         Raises:
-            InputError: the vector is not one of this gallery's space.
+            InputError: a vector is not one of this gallery's spaces, or a condition is none.
         """
-        (dimensions,) = self.manifest.encoder.spaces.values()
-        check_vector(vector, dimensions)
-        found = self.store.search(vector, limit, exclude_ids=exclude_ids, within=within)
-        return [Hit(photo=photo_of(hit.payload), score=hit.score) for hit in found]
+        vectors = self._vectors(query)
+        sign = -1 if dissimilar else 1
+        signed = {space: sign * vector for space, vector in vectors.items()}
+        exactly = len(self) <= EXACT_UP_TO if exact is None else exact
+
+        def find(count: int) -> Hits:
+            if len(signed) == 1:
+                ((space, vector),) = signed.items()
+                return search_one(self.store, space, vector, count, where, exact=exactly)
+            return search_fused(self.store, signed, count, where, exact=exactly)
+
+        hits = apart_from.filter(find, limit, sign, len(signed)) if apart_from else find(limit)
+        return [Hit(photo=photo_of(payload), score=sign * score) for payload, score in hits]
+
+    def _vectors(self, query: Vector | Mapping[str, Vector]) -> dict[str, Vector]:
+        known = self.manifest.encoder
+        if not isinstance(query, Mapping):
+            if len(known.retrieval) != 1:
+                raise InputError(
+                    f"gallery {self.name!r} is searched in {', '.join(known.retrieval)} at once; "
+                    "give a vector for each"
+                )
+            return {known.retrieval[0]: query}
+        if unknown := sorted(set(query) - set(known.spaces)) or not query:
+            raise InputError(
+                f"gallery {self.name!r} has the spaces {', '.join(known.spaces)}, not "
+                f"{printable(str(unknown))}; give vectors of those"
+            )
+        return dict(query)
 
     def photo(self, reference: str) -> GalleryPhoto:
         """Return the photo whose SHA-256 begins with `reference`, of 8 digits or more.
@@ -123,7 +191,7 @@ class Gallery:
             InputError: no photo or several begin with it.
         """
         if len(reference) == 64:
-            found = [photo_of(payload) for payload in self.store.get([reference])]
+            found = [photo_of(point.payload) for point in self.store.get([reference])]
         else:
             found = [p for p in self.photos() if p.id.startswith(reference)]
         if len(reference) < 8 or len(found) != 1:
@@ -133,16 +201,18 @@ class Gallery:
             )
         return found[0]
 
-    def photos(self) -> Iterator[GalleryPhoto]:
-        """Yield every photo."""
-        return (photo_of(payload) for payload in self.store.payloads())
+    def photos(self, where: Where = EVERYWHERE) -> Iterator[GalleryPhoto]:
+        """Yield every photo that passes, in the order of ids."""
+        return (photo_of(point.payload) for point in self.store.scan(where=where))
 
     def features(self, photo_id: str) -> LocalFeatures:
-        """Return the local features of a photo.
+        """Return the local features of a photo, found in its small copy where none are kept.
 
         Raises:
-            InputError: they are missing or damaged.
+            InputError: they are missing or damaged, and so is the copy.
         """
+        if self.manifest.encoder.name != "embedded":
+            return extract_features(self.image(photo_id))
         return unpack_features(self._read(self.features_path(photo_id)))
 
     def image(self, photo_id: str) -> "Image.Image":
@@ -164,34 +234,58 @@ class Gallery:
                 f"delete it and build it again: {BUILD}"
             ) from None
 
+    @property
+    def folder(self) -> Path:
+        """Its folder.
+
+        Raises:
+            InputError: only a server has this gallery.
+        """
+        if self.path is None:
+            raise InputError(
+                f"gallery {self.name!r} has no photos on this machine, only vectors in a server; "
+                "open the folder it was built in"
+            )
+        return self.path
+
     def features_path(self, photo_id: str) -> Path:
         """Return where the local features of a photo are kept."""
-        return self.path / "features" / photo_id[:2] / f"{photo_id}.npz"
+        return self.folder / "features" / photo_id[:2] / f"{photo_id}.npz"
 
     def image_path(self, photo_id: str) -> Path:
         """Return where the small copy of a photo is kept."""
-        return self.path / "photos" / photo_id[:2] / f"{photo_id}.jpg"
+        return self.folder / "photos" / photo_id[:2] / f"{photo_id}.jpg"
 
-    def has_files(self, photo_id: str) -> bool:
-        """Return whether features and small copy of a photo are there."""
-        return self.features_path(photo_id).is_file() and self.image_path(photo_id).is_file()
+    def has_image(self, photo_id: str) -> bool:
+        """Return whether the small copy of a photo is on this machine."""
+        return self.path is not None and self.image_path(photo_id).is_file()
 
-    def add(self, photos: Sequence[tuple[GalleryPhoto, Vector]]) -> None:
-        """Write photos with their vectors; the same photo again replaces the former."""
-        self.store.upsert([StoredPoint(p.id, vector, payload_of(p)) for p, vector in photos])
+    def add(self, photos: Sequence[tuple[GalleryPhoto, Mapping[str, Vector]]]) -> None:
+        """Write photos with a vector for each space; the same photo again replaces the former."""
+        self.store.upsert([StoredPoint(p.id, vectors, payload_of(p)) for p, vectors in photos])
 
-    def write_manifest(self, rejected: int) -> None:
+    def write_manifest(self, rejected: int | None = None) -> None:
         """Bring `manifest.json` up to date with the store."""
-        now = datetime.now(UTC)
-        changes = {"photos": len(self), "rejected": rejected, "updated": now}
-        self.manifest = self.manifest.model_copy(update=changes)
+        self.manifest = self.manifest.model_copy(
+            update={
+                "photos": len(self),
+                "counts": Counts(
+                    sources=self.store.counts("source"),
+                    countries=self.store.counts("country"),
+                    licences=self.store.counts("licence"),
+                ),
+                "rejected": self.manifest.rejected if rejected is None else rejected,
+                "updated": datetime.now(UTC),
+            }
+        )
         text = self.manifest.model_dump_json(indent=2)
-        write_atomically(self.path / "manifest.json", text.encode())
+        write_atomically(self.folder / "manifest.json", text.encode())
 
     def info(self) -> dict[str, JsonValue]:
         """Return the manifest, name and path as JSON."""
         stated: dict[str, JsonValue] = json.loads(self.manifest.model_dump_json())
-        return {"name": self.name, "path": printable(str(self.path)), **stated, "photos": len(self)}
+        where = printable(str(self.path or self.manifest.store.url))
+        return {"name": self.name, "path": where, **stated, "photos": len(self)}
 
     def close(self) -> None:
         """Write what is pending and release the folder."""
@@ -211,6 +305,14 @@ class Gallery:
         self.close()
 
 
+def vectors_digest(vectors: Mapping[str, Vector]) -> str:
+    """Return 16 hexadecimal digits over the bits of a photo's vectors."""
+    digest = hashlib.sha256()
+    for space in sorted(vectors):
+        digest.update(space.encode() + vectors[space].astype("<f4").tobytes())
+    return digest.hexdigest()[:16]
+
+
 def payload_of(photo: GalleryPhoto) -> Payload:
     """Return what the store keeps of a photo."""
     stated: Payload = photo.model_dump(mode="json")
@@ -222,24 +324,30 @@ def photo_of(payload: Payload) -> GalleryPhoto:
     return GalleryPhoto.model_validate({k: v for k, v in payload.items() if k != LOCATION})
 
 
-def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gallery:
+def open_gallery(
+    path: Path | str, *, encoder: EncoderCard | None = None, api_key: str | None = None
+) -> Gallery:
     """Open a gallery for searching.
 
     Args:
-        path: its folder.
+        path: its folder, or `http://HOST:6333/COLLECTION` of a Qdrant server.
         encoder: refuse a gallery of another encoder than this one.
+        api_key: of the Qdrant server, where it needs one.
 
     Raises:
         InputError: not a gallery, empty, damaged, read-only, of another format or encoder.
-        UnavailableError: another process has it open.
+        UnavailableError: another process has it open, or the server does not answer.
     """
+    if str(path).startswith(("http://", "https://")):
+        return _open_collection(str(path), encoder, api_key)
     folder = Path(path)
     manifest = read_manifest(folder)
-    own = load_codebook_encoder(folder)
-    check_encoder(folder, manifest, encoder or own.card)
+    own = _own_encoder(folder, manifest)
+    if card := encoder or (own.card if own else None):
+        check_encoder(shown_path(folder), manifest, card)
     lock = FolderLock(folder)
     try:
-        gallery = attach(folder, manifest, own, lock)
+        gallery = attach(folder, manifest, lock, own, api_key=api_key)
         if not len(gallery):
             gallery.close()
             raise InputError(f"gallery {shown_path(folder)} is empty; add photos with: {BUILD}")
@@ -249,13 +357,43 @@ def open_gallery(path: Path | str, *, encoder: EncoderCard | None = None) -> Gal
     return gallery
 
 
+def _open_collection(url: str, encoder: EncoderCard | None, api_key: str | None) -> Gallery:
+    from index_builder.server_points import open_collection
+
+    manifest, store = open_collection(url, api_key=api_key)
+    if encoder:
+        check_encoder(repr(printable(url)), manifest, encoder)
+    return Gallery(None, manifest, store)
+
+
+def _own_encoder(folder: Path, manifest: Manifest) -> "EmbeddedEncoder | None":
+    return load_codebook_encoder(folder) if manifest.encoder.name == "embedded" else None
+
+
 def attach(
-    folder: Path, manifest: Manifest, encoder: "EmbeddedEncoder", lock: FolderLock
+    folder: Path,
+    manifest: Manifest,
+    lock: FolderLock,
+    codebook_encoder: "EmbeddedEncoder | None" = None,
+    *,
+    api_key: str | None = None,
 ) -> Gallery:
-    """Return the gallery whose folder is locked and whose manifest was checked already."""
-    ((space, dimensions),) = manifest.encoder.spaces.items()
-    store = EdgeStore(folder / "points", space, dimensions)
-    return Gallery(folder, manifest, encoder, store, lock)
+    """Return the gallery whose folder is locked and whose manifest was checked already.
+
+    Raises:
+        InputError: its points are damaged.
+        UnavailableError: another process or no server has them.
+    """
+    store: PointStore
+    if manifest.store.url:
+        from index_builder.server_points import ServerStore
+
+        store = ServerStore.of(manifest, api_key=api_key)
+    else:
+        from index_builder.edge_points import EdgeStore
+
+        store = EdgeStore(folder / "points", manifest.encoder.spaces, manifest.index)
+    return Gallery(folder, manifest, store, codebook_encoder, lock)
 
 
 def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
@@ -276,8 +414,13 @@ def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
     return load_encoder("embedded", codebook=Codebook.unpack(data))
 
 
-def check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
+def check_encoder(shown: str, manifest: Manifest, card: EncoderCard) -> None:
     """Refuse a gallery whose vectors another encoder made.
+
+    Args:
+        shown: the gallery as messages call it.
+        manifest: of the gallery.
+        card: of the encoder to search or build with.
 
     Raises:
         InputError: name, fingerprint or vector space differ.
@@ -285,9 +428,10 @@ def check_encoder(folder: Path, manifest: Manifest, card: EncoderCard) -> None:
     built = manifest.encoder
     if (built.name, built.fingerprint) != (card.name, card.fingerprint):
         raise InputError(
-            f"gallery {shown_path(folder)} was built by encoder "
+            f"gallery {shown} was built by encoder "
             f"{built.name}:{built.fingerprint[:10]}, this is {card.name}:{card.fingerprint[:10]}; "
-            f"delete it and build it again: {BUILD}"
+            f"use that encoder (it was loaded as {printable(built.load)!r}), or delete the gallery "
+            f"and build it again: {BUILD}"
         )
-    if built.spaces != dict(card.spaces):
-        raise damaged(shown_path(folder))
+    if any(card.spaces.get(space) != size for space, size in built.spaces.items()):
+        raise damaged(shown)

@@ -5,15 +5,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from encoders.base import EncoderCard
 from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.files import read_regular
+from index_builder.points import IndexSettings
 
-FORMAT_VERSION = 1
-BUILD = "graticule gallery build PHOTO_FOLDER"
+FORMAT_VERSION = 2
+BUILD = "graticule gallery build SOURCE"
+Kind = Literal["photos", "places", "cells"]
 
 
 class EncoderIdentity(BaseModel):
@@ -23,19 +33,59 @@ class EncoderIdentity(BaseModel):
 
     name: str
     fingerprint: str
-    spaces: dict[str, PositiveInt] = Field(min_length=1, max_length=1)
-    """The one space its vectors live in, and their length."""
+    spaces: dict[str, PositiveInt] = Field(min_length=1)
+    """The spaces its vectors live in, and their lengths."""
+    retrieval: tuple[str, ...] = ()
+    """Spaces whose cosines a search sums, by the family's own rule."""
     licence: str = ""
+    load: str = "embedded"
+    """What `encoders.load_encoder` was given: a name, a folder or an address."""
 
     @classmethod
-    def of(cls, card: EncoderCard) -> "EncoderIdentity":
-        """Return the identity a card states."""
+    def of(
+        cls, card: EncoderCard, load: str = "embedded", spaces: tuple[str, ...] = ()
+    ) -> "EncoderIdentity":
+        """Return the identity a card states.
+
+        Args:
+            card: of the encoder.
+            load: see above.
+            spaces: those that the gallery keeps; by default all that photos are encoded into.
+        """
+        kept = spaces or card.image_spaces or tuple(card.spaces)
         return cls(
             name=card.name,
             fingerprint=card.fingerprint,
-            spaces=dict(card.spaces),
+            spaces={space: card.spaces[space] for space in kept},
+            retrieval=tuple(s for s in card.retrieval if s in kept) or kept[:1],
             licence=card.licence,
+            load=load,
         )
+
+
+class StoreSettings(BaseModel):
+    """Where the points are: beside the manifest, or in a collection of a Qdrant server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = ""
+    """Of the server or of any node of the cluster; empty for Qdrant Edge in the folder."""
+    collection: str = ""
+    shards: PositiveInt = 1
+    """Parts that a cluster spreads over its nodes."""
+    replicas: PositiveInt = 1
+    """Copies of each part."""
+
+
+class Counts(BaseModel):
+    """How many points a gallery holds, by what they say of themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    countries: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    """By ISO 3166-1 alpha-2; "" counts those at sea."""
+    licences: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
 
 class Manifest(BaseModel):
@@ -45,13 +95,19 @@ class Manifest(BaseModel):
 
     format: Literal["graticule-gallery"] = "graticule-gallery"
     version: int = FORMAT_VERSION
+    kind: Kind = "photos"
     encoder: EncoderIdentity
+    store: StoreSettings = StoreSettings()
+    index: IndexSettings = IndexSettings()
     photos: int = 0
+    """How many points there are, whatever the kind."""
+    counts: Counts = Counts()
     rejected: int = 0
-    """Files the last build could not use; `rejects.jsonl` says why."""
+    """Records the last build could not use; `rejects.jsonl` says why."""
     created: datetime
     updated: datetime
     settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """Of the build: small copies or none, levels of cells, and the like."""
 
 
 def check_format(folder: Path) -> dict[str, JsonValue]:

@@ -1,31 +1,28 @@
-"""Where a gallery's vectors and payloads live: what every store can do, and Qdrant Edge.
+"""What a store of a gallery's vectors and payloads can do, whichever engine it is.
 
-Knows vectors, payloads and filters; nothing of photos or encoders. All stores answer the same
-calls with the same hits (`index_builder.server_points` is the other); every search compares
-with every vector that passes the filter, because an approximate index under a filter may
-silently return too few.
+Knows vectors, payloads and filters; nothing of photos or encoders. `index_builder.edge_points`
+keeps them in a folder, `index_builder.server_points` in a Qdrant server or cluster; both answer
+the same calls with the same hits.
 """
 
 import math
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from encoders.photo_file import printable
-from geo.errors import InputError, UnavailableError
-from index_builder.files import read_only
-
-if TYPE_CHECKING:
-    import qdrant_edge
+from geo.errors import InputError
 
 Vector = npt.NDArray[np.float32]
 Payload = dict[str, JsonValue]
 LOCATION = "location"
+"""Key of the payload that holds `{"lat": degrees, "lon": degrees}`."""
+KEYWORDS = ("country", "source", "author", "licence")
+"""Keys of the payload that are filtered by and counted."""
 PAGE = 256
 
 
@@ -37,52 +34,170 @@ class Circle(NamedTuple):
     radius_km: float
 
 
+class Box(NamedTuple):
+    """Everything between two parallels and two meridians; west > east crosses longitude 180."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+
+Ring = tuple[tuple[float, float], ...]
+"""Corners (latitude, longitude) of a polygon; its edges are straight on a plain map."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which points a search may find; conditions all apply, alternatives within one do not."""
+
+    circle: Circle | None = None
+    box: Box | None = None
+    polygon: Ring = ()
+    """3 corners or more. One whose edge is longer than 180 degrees crosses longitude 180."""
+    countries: Collection[str] = ()
+    """ISO 3166-1 alpha-2; any of them."""
+    sources: Collection[str] = ()
+    authors: Collection[str] = ()
+    exclude_countries: Collection[str] = ()
+    exclude_sources: Collection[str] = ()
+    exclude_authors: Collection[str] = ()
+    """No photo of these photographers: their other photos of a trip give a test away."""
+    exclude_ids: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse areas that are none.
+
+        Raises:
+            InputError: a radius, a corner or a box out of range.
+        """
+        if self.circle and not 0 < self.circle.radius_km <= 20_100:
+            raise InputError(
+                f"radius {self.circle.radius_km} km, limits 0 to 20,100 km; correct it"
+            )
+        corners = [self.circle[:2]] if self.circle else []
+        corners += [self.box[:2], self.box[2:]] if self.box else []
+        for latitude, longitude in [*corners, *self.polygon]:
+            if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+                raise InputError(
+                    f"corner ({latitude}, {longitude}), limits -90 to 90 and -180 to 180 degrees; "
+                    "give latitude, longitude"
+                )
+        if self.box and not self.box.south <= self.box.north:
+            raise InputError(
+                f"box from latitude {self.box.south} to {self.box.north}; give south, west, north, "
+                "east"
+            )
+        if 0 < len(self.polygon) < 3:
+            raise InputError(f"polygon of {len(self.polygon)} corners, 3 are needed; add some")
+
+    def __bool__(self) -> bool:
+        return self != EVERYWHERE
+
+
+EVERYWHERE = Where()
+
+
+class IndexSettings(BaseModel):
+    """How vectors are kept for fast search; the vectors themselves are always kept whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantization: Literal["none", "int8", "binary"] = "int8"
+    """What a search looks at first: whole vectors, 8 bits or 1 bit a number."""
+    oversampling: float = Field(default=3.0, ge=1, le=100)
+    """How many times `limit` points are compared again by their whole vectors."""
+    hnsw: bool = False
+    """Follow a graph instead of comparing with all; for millions. Filtered searches never do."""
+    m: int = Field(default=16, ge=4, le=128)
+    """Edges a node of that graph."""
+    ef_construct: int = Field(default=128, ge=8, le=2048)
+    ef: int = Field(default=128, ge=8, le=8192)
+    """Nodes a search of the graph keeps in view."""
+
+
 class StoredPoint(NamedTuple):
-    """One photo as the store sees it."""
+    """One photo, place or cell as the store sees it."""
 
     id: str
-    """SHA-256 hex; its first half is the point's UUID."""
-    vector: Vector
-    """`[D]` unit vector."""
+    """64 hexadecimal digits; the first half is the point's UUID. The payload's `id` too."""
+    vectors: Mapping[str, Vector]
+    """For each space a `[D]` unit vector."""
     payload: Payload
-    """JSON; `location` holds `{"lat": degrees, "lon": degrees}`."""
+    """JSON, with `id` and `location`."""
 
 
-class ScoredPayload(NamedTuple):
-    """A hit: the payload and the cosine similarity, -1 to 1."""
+class ScoredPoint(NamedTuple):
+    """A hit: payload, inner product with the query, and vectors where they were asked for."""
 
     payload: Payload
     score: float
+    vectors: Mapping[str, Vector]
 
 
 class PointStore(Protocol):
-    """A collection of points with one vector each."""
+    """A collection of points with one vector for each space."""
 
     def upsert(self, points: Sequence[StoredPoint]) -> None:
-        """Write points; the same id again replaces the former."""
+        """Write points, durable on return; the same id again replaces the former."""
         ...
 
     def search(
         self,
+        space: str,
         vector: Vector,
         limit: int,
         *,
-        exclude_ids: Collection[str] = (),
-        within: Circle | None = None,
-    ) -> list[ScoredPayload]:
-        """Return the `limit` most similar points that pass the filter, best first, exactly."""
+        where: Where = EVERYWHERE,
+        exact: bool = False,
+        with_vectors: bool = False,
+    ) -> list[ScoredPoint]:
+        """Return the `limit` points of the largest inner product, best first.
+
+        Never fewer than `limit` where so many pass the filter.
+
+        Args:
+            space: whose vectors are compared.
+            vector: `[D]`; the negated vector of a photo finds what is least like it.
+            limit: at most this many.
+            where: which points.
+            exact: compare whole vectors with all; otherwise as `IndexSettings` say.
+            with_vectors: return the vectors of all spaces too.
+        """
         ...
 
-    def get(self, ids: Sequence[str]) -> list[Payload]:
-        """Return the payloads of those ids that exist, in no particular order."""
+    def get(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
+        """Return those of the ids that exist, in the order asked for."""
         ...
 
-    def payloads(self) -> Iterator[Payload]:
-        """Yield every payload."""
+    def scan(
+        self, *, where: Where = EVERYWHERE, with_vectors: bool = False
+    ) -> Iterator[StoredPoint]:
+        """Yield every point that passes, in the order of ids."""
         ...
 
-    def count(self) -> int:
-        """Return how many points there are."""
+    def count(self, where: Where = EVERYWHERE) -> int:
+        """Return how many points pass."""
+        ...
+
+    def counts(self, key: str) -> dict[str, int]:
+        """Return how many points there are of each value of one of `KEYWORDS`."""
+        ...
+
+    def delete(self, where: Where) -> None:
+        """Delete the points that pass.
+
+        Raises:
+            InputError: no condition is given.
+        """
+        ...
+
+    def delete_ids(self, ids: Sequence[str]) -> None:
+        """Delete points."""
+        ...
+
+    def optimize(self) -> None:
+        """Bring the index up to date with what was written; searches are right before it too."""
         ...
 
     def close(self) -> None:
@@ -90,114 +205,34 @@ class PointStore(Protocol):
         ...
 
 
-def point_uuid(photo_id: str) -> str:
-    """Return the UUID of a photo: the first 128 bits of its SHA-256."""
-    return str(uuid.UUID(hex=photo_id[:32]))
+def point_uuid(point_id: str) -> str:
+    """Return the UUID of a point: the first 128 bits of its id."""
+    return str(uuid.UUID(hex=point_id[:32]))
 
 
-class EdgeStore:
-    """Points in a local folder, by Qdrant Edge; one process at a time."""
+def polygon_parts(ring: Ring) -> list[Ring]:
+    """Return a polygon as rings that do not cross longitude 180.
 
-    def __init__(self, folder: Path, space: str, dimensions: int) -> None:
-        """Open the shard in `folder`, or make it.
+    Raises:
+        InputError: it crosses itself or has no area.
+    """
+    import shapely
 
-        Raises:
-            InputError: the shard is damaged, or may not be written to.
-            UnavailableError: another process holds it.
-        """
-        import qdrant_edge
-
-        self._edge = qdrant_edge
-        self._space = space
-        params = qdrant_edge.EdgeVectorParams(size=dimensions, distance=qdrant_edge.Distance.Dot)
-        config = qdrant_edge.EdgeConfig(vectors={space: params})
-        try:
-            fresh = not (folder / "edge_config.json").exists()
-            folder.mkdir(parents=True, exist_ok=True)
-            open_shard = qdrant_edge.EdgeShard.create if fresh else qdrant_edge.EdgeShard.load
-            self._shard = open_shard(str(folder), config)
-        except Exception as error:  # Edge raises bare Exception for all that can go wrong
-            raise _edge_error(folder, error) from None
-        if fresh:
-            geo = qdrant_edge.PayloadSchemaType.Geo
-            self._shard.update(qdrant_edge.UpdateOperation.create_field_index(LOCATION, geo))
-
-    def upsert(self, points: Sequence[StoredPoint]) -> None:
-        """See `PointStore.upsert`; on disk when it returns."""
-        batch = [
-            self._edge.Point(point_uuid(p.id), {self._space: p.vector.tolist()}, dict(p.payload))
-            for p in points
-        ]
-        if batch:
-            self._shard.update(self._edge.UpdateOperation.upsert_points(batch))
-            self._shard.flush()
-
-    def search(
-        self,
-        vector: Vector,
-        limit: int,
-        *,
-        exclude_ids: Collection[str] = (),
-        within: Circle | None = None,
-    ) -> list[ScoredPayload]:
-        """See `PointStore.search`."""
-        request = self._edge.QueryRequest(
-            limit=limit,
-            query=self._edge.Query.Nearest(vector.tolist(), using=self._space),
-            filter=self._filter(exclude_ids, within),
-            params=self._edge.SearchParams(exact=True),
-            with_payload=True,
+    corners = np.array(ring, dtype=np.float64)[:, ::-1].copy()
+    corners[:, 0] = np.rad2deg(np.unwrap(np.deg2rad(corners[:, 0])))
+    whole = shapely.Polygon(corners)
+    if not whole.is_valid or whole.area == 0:
+        raise InputError(
+            f"polygon of {len(ring)} corners crosses itself or is empty; list its corners in turn"
         )
-        return [ScoredPayload(hit.payload or {}, hit.score) for hit in self._shard.query(request)]
-
-    def _filter(
-        self, exclude_ids: Collection[str], within: Circle | None
-    ) -> "qdrant_edge.Filter | None":
-        edge = self._edge
-        must, must_not = [], []
-        if within is not None:
-            centre = edge.GeoPoint(lon=within.longitude, lat=within.latitude)
-            radius = edge.GeoRadius(center=centre, radius=within.radius_km * 1000)
-            must.append(edge.FieldCondition(key=LOCATION, geo_radius=radius))
-        if exclude_ids:
-            must_not.append(edge.HasIdCondition({point_uuid(one) for one in exclude_ids}))
-        return edge.Filter(must=must, must_not=must_not) if must or must_not else None
-
-    def get(self, ids: Sequence[str]) -> list[Payload]:
-        """See `PointStore.get`."""
-        wanted: list[int | uuid.UUID | str] = [point_uuid(one) for one in ids]
-        return [r.payload or {} for r in self._shard.retrieve(wanted, True, False)]
-
-    def payloads(self) -> Iterator[Payload]:
-        """See `PointStore.payloads`."""
-        offset = None
-        while True:
-            request = self._edge.ScrollRequest(offset=offset, limit=PAGE, with_payload=True)
-            records, offset = self._shard.scroll(request)
-            yield from (record.payload or {} for record in records)
-            if offset is None:
-                return
-
-    def count(self) -> int:
-        """See `PointStore.count`."""
-        return self._shard.count(self._edge.CountRequest(exact=True))
-
-    def close(self) -> None:
-        """See `PointStore.close`."""
-        self._shard.close()
-
-
-def _edge_error(folder: Path, error: Exception) -> InputError | UnavailableError:
-    where, said = repr(printable(str(folder.parent))), printable(str(error))
-    if "WouldBlock" in str(error):
-        return UnavailableError(
-            f"gallery {where} is open in another process; wait for it to end", retryable=True
-        )
-    # Edge opens all its files for writing, also to search.
-    for reason in ("Permission denied", "Read-only file system", "Operation not permitted"):
-        if reason in str(error):
-            return read_only(folder.parent, reason)
-    return InputError(f"gallery {where} is damaged ({said}); delete it and build it again")
+    parts: list[Ring] = []
+    for turn in (-360.0, 0.0, 360.0):
+        window = shapely.box(-180 + turn, -90, 180 + turn, 90)
+        for part in shapely.get_parts(shapely.intersection(whole, window)):
+            if part.geom_type == "Polygon" and part.area > 0:
+                outside = shapely.get_coordinates(part.exterior)
+                parts.append(tuple((float(lat), float(lon - turn)) for lon, lat in outside))
+    return parts
 
 
 def check_vector(vector: Vector, dimensions: int) -> Vector:
@@ -212,3 +247,14 @@ def check_vector(vector: Vector, dimensions: int) -> Vector:
             "numbers; encode the photo with this gallery's encoder"
         )
     return vector
+
+
+def check_limit(limit: int) -> int:
+    """Return `limit` if a search can have it.
+
+    Raises:
+        InputError: below 1 or above 100,000.
+    """
+    if not 1 <= limit <= 100_000:
+        raise InputError(f"{limit:,} hits asked for, limit 1 to 100,000; ask for others")
+    return limit

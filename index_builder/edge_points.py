@@ -1,0 +1,290 @@
+"""A gallery's vectors and payloads in a local folder, by Qdrant Edge; one process at a time.
+
+Without a graph, a search looks at every point's small copy and compares the best again by their
+whole vectors: a filter can then hide nothing. Through a graph, a filtered search may silently
+return too few; such searches, and any that come back short, compare with all that pass.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from encoders.photo_file import printable
+from geo.errors import InputError, UnavailableError
+from index_builder.files import read_only
+from index_builder.points import (
+    EVERYWHERE,
+    KEYWORDS,
+    LOCATION,
+    PAGE,
+    IndexSettings,
+    ScoredPoint,
+    StoredPoint,
+    Vector,
+    Where,
+    check_limit,
+    check_vector,
+    point_uuid,
+    polygon_parts,
+)
+
+if TYPE_CHECKING:
+    import qdrant_edge
+
+FULL_SCAN_KB = 10_000
+"""Qdrant's default: what is smaller is compared whole, without the graph."""
+
+
+class EdgeStore:
+    """Points in a local folder."""
+
+    def __init__(
+        self, folder: Path, spaces: Mapping[str, int], index: IndexSettings | None = None
+    ) -> None:
+        """Open the shard in `folder`, or make it.
+
+        Args:
+            folder: of the shard.
+            spaces: dimensions of each vector of a point.
+            index: how vectors are kept.
+
+        Raises:
+            InputError: the shard is damaged, full, or may not be written to.
+            UnavailableError: another process holds it.
+        """
+        import qdrant_edge
+
+        self._edge = qdrant_edge
+        self._folder = folder
+        self._spaces = dict(spaces)
+        self._index = index or IndexSettings()
+        try:
+            fresh = not (folder / "edge_config.json").exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            open_shard = qdrant_edge.EdgeShard.create if fresh else qdrant_edge.EdgeShard.load
+            self._shard = open_shard(str(folder), self._config())
+            if fresh:
+                self._make_payload_indices()
+        except Exception as error:  # Edge raises bare Exception for all that can go wrong
+            raise _edge_error(folder, error) from None
+
+    def _config(self) -> "qdrant_edge.EdgeConfig":
+        edge, index = self._edge, self._index
+        graph = edge.HnswIndexConfig(index.m if index.hnsw else 0, index.ef_construct, FULL_SCAN_KB)
+        small: Any = None
+        if index.quantization == "int8":
+            small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Cached)
+        elif index.quantization == "binary":
+            small = edge.BinaryQuantizationConfig(memory=edge.Memory.Cached)
+        params = {
+            space: edge.EdgeVectorParams(
+                size=size, distance=edge.Distance.Dot, memory=edge.Memory.Cold
+            )
+            for space, size in self._spaces.items()
+        }
+        # Without a log of its own, what `flush` wrote is what there is: builds flush each batch.
+        return edge.EdgeConfig(
+            vectors=params, hnsw_config=graph, quantization_config=small, wal_enabled=False
+        )
+
+    def _make_payload_indices(self) -> None:
+        schema, make = self._edge.PayloadSchemaType, self._edge.UpdateOperation.create_field_index
+        self._shard.update(make(LOCATION, schema.Geo))
+        for key in KEYWORDS:
+            self._shard.update(make(key, schema.Keyword))
+        self._shard.flush()
+
+    def upsert(self, points: Sequence[StoredPoint]) -> None:
+        """See `PointStore.upsert`."""
+        batch = [
+            self._edge.Point(
+                point_uuid(point.id),
+                {space: vector.tolist() for space, vector in point.vectors.items()},
+                dict(point.payload),
+            )
+            for point in points
+        ]
+        if batch:
+            self._update(self._edge.UpdateOperation.upsert_points(batch))
+
+    def _update(self, operation: "qdrant_edge.UpdateOperation") -> None:
+        try:
+            self._shard.update(operation)
+            self._shard.flush()
+        except Exception as error:
+            raise _edge_error(self._folder, error) from None
+
+    def search(
+        self,
+        space: str,
+        vector: Vector,
+        limit: int,
+        *,
+        where: Where = EVERYWHERE,
+        exact: bool = False,
+        with_vectors: bool = False,
+    ) -> list[ScoredPoint]:
+        """See `PointStore.search`."""
+        check_vector(vector, self._spaces[space])
+        edge, index = self._edge, self._index
+        exact = exact or (index.hnsw and bool(where))
+        small = edge.QuantizationSearchParams(rescore=True, oversampling=index.oversampling)
+        params = (
+            edge.SearchParams(exact=True)
+            if exact
+            else edge.SearchParams(hnsw_ef=max(index.ef, limit), quantization=small)
+        )
+        request = edge.QueryRequest(
+            limit=check_limit(limit),
+            query=edge.Query.Nearest(vector.tolist(), using=space),
+            filter=self._filter(where),
+            params=params,
+            with_payload=True,
+            with_vector=with_vectors,
+        )
+        hits = self._shard.query(request)
+        if len(hits) < limit and not exact and len(hits) < self.count(where):
+            return self.search(
+                space, vector, limit, where=where, exact=True, with_vectors=with_vectors
+            )
+        return [ScoredPoint(hit.payload or {}, hit.score, _vectors(hit.vector)) for hit in hits]
+
+    def _filter(self, where: Where) -> "qdrant_edge.Filter | None":
+        if not where:
+            return None
+        edge = self._edge
+        must: list[Any] = []
+        must_not: list[Any] = []
+        if where.circle:
+            centre = edge.GeoPoint(lon=where.circle.longitude, lat=where.circle.latitude)
+            radius = edge.GeoRadius(center=centre, radius=where.circle.radius_km * 1000)
+            must.append(edge.FieldCondition(key=LOCATION, geo_radius=radius))
+        if where.box:
+            south, west, north, east = where.box
+            spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+            boxes = [
+                edge.GeoBoundingBox(
+                    top_left=edge.GeoPoint(lon=left, lat=north),
+                    bottom_right=edge.GeoPoint(lon=right, lat=south),
+                )
+                for left, right in spans
+            ]
+            found = [edge.FieldCondition(key=LOCATION, geo_bounding_box=box) for box in boxes]
+            must.append(edge.Filter(should=found))
+        if where.polygon:
+            rings = [
+                edge.GeoPolygon([edge.GeoPoint(lon=lon, lat=lat) for lat, lon in ring])
+                for ring in polygon_parts(where.polygon)
+            ]
+            found = [edge.FieldCondition(key=LOCATION, geo_polygon=ring) for ring in rings]
+            must.append(edge.Filter(should=found))
+        for key, wanted, unwanted in keyword_conditions(where):
+            if wanted:
+                must.append(edge.FieldCondition(key=key, match=edge.MatchAny(wanted)))
+            if unwanted:
+                must_not.append(edge.FieldCondition(key=key, match=edge.MatchAny(unwanted)))
+        if where.exclude_ids:
+            must_not.append(edge.HasIdCondition({point_uuid(one) for one in where.exclude_ids}))
+        return edge.Filter(must=must or None, must_not=must_not or None)
+
+    def get(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
+        """See `PointStore.get`."""
+        wanted: list[int | uuid.UUID | str] = [point_uuid(one) for one in ids]
+        found = {}
+        for record in self._shard.retrieve(wanted, True, with_vectors):
+            found[str(record.id)] = _point(record)
+        return [found[one] for one in dict.fromkeys(map(str, wanted)) if one in found]
+
+    def scan(
+        self, *, where: Where = EVERYWHERE, with_vectors: bool = False
+    ) -> Iterator[StoredPoint]:
+        """See `PointStore.scan`."""
+        offset = None
+        while True:
+            request = self._edge.ScrollRequest(
+                offset=offset,
+                limit=PAGE,
+                filter=self._filter(where),
+                with_payload=True,
+                with_vector=with_vectors,
+            )
+            records, offset = self._shard.scroll(request)
+            yield from (_point(record) for record in records)
+            if offset is None:
+                return
+
+    def count(self, where: Where = EVERYWHERE) -> int:
+        """See `PointStore.count`."""
+        request = self._edge.CountRequest(filter=self._filter(where), exact=True)
+        return self._shard.count(request)
+
+    def counts(self, key: str) -> dict[str, int]:
+        """See `PointStore.counts`."""
+        request = self._edge.FacetRequest(key, limit=1_000_000, exact=True)
+        return {str(hit.value): hit.count for hit in self._shard.facet(request)}
+
+    def delete(self, where: Where) -> None:
+        """See `PointStore.delete`."""
+        condition = self._filter(where)
+        if condition is None:
+            raise InputError("nothing says which points to delete; give a condition")
+        self._update(self._edge.UpdateOperation.delete_points_by_filter(condition))
+
+    def delete_ids(self, ids: Sequence[str]) -> None:
+        """See `PointStore.delete_ids`."""
+        wanted: list[int | uuid.UUID | str] = [point_uuid(one) for one in ids]
+        if wanted:
+            self._update(self._edge.UpdateOperation.delete_points(wanted))
+
+    def optimize(self) -> None:
+        """See `PointStore.optimize`; takes a minute a million points, hours with a graph."""
+        try:
+            self._shard.optimize()
+            self._shard.flush()
+        except Exception as error:
+            raise _edge_error(self._folder, error) from None
+
+    def close(self) -> None:
+        """See `PointStore.close`."""
+        self._shard.close()
+
+
+def keyword_conditions(where: Where) -> list[tuple[str, list[str], list[str]]]:
+    """Return key, values wanted and values unwanted of each keyword that `where` speaks of."""
+    return [
+        ("country", sorted(where.countries), sorted(where.exclude_countries)),
+        ("source", sorted(where.sources), sorted(where.exclude_sources)),
+        ("author", sorted(where.authors), sorted(where.exclude_authors)),
+    ]
+
+
+def _vectors(found: Any) -> dict[str, Vector]:
+    if not found:
+        return {}
+    return {space: np.asarray(vector, np.float32) for space, vector in found.items()}
+
+
+def _point(record: "qdrant_edge.Record") -> StoredPoint:
+    payload = record.payload or {}
+    return StoredPoint(str(payload.get("id", "")), _vectors(record.vector), payload)
+
+
+def _edge_error(folder: Path, error: Exception) -> InputError | UnavailableError:
+    where, said = repr(printable(str(folder.parent))), printable(str(error))
+    if "WouldBlock" in str(error):
+        return UnavailableError(
+            f"gallery {where} is open in another process; wait for it to end", retryable=True
+        )
+    if "No space left" in str(error) or "StorageFull" in str(error):
+        return InputError(
+            f"cannot write gallery {where} (No space left on device); free space and run the same "
+            "command again, it goes on where it stopped"
+        )
+    # Edge opens all its files for writing, also to search.
+    for reason in ("Permission denied", "Read-only file system", "Operation not permitted"):
+        if reason in str(error):
+            return read_only(folder.parent, reason)
+    return InputError(f"gallery {where} is damaged ({said}); delete it and build it again")
