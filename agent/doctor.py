@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.settings import Settings
+from encoders.photo_file import printable
 from encoders.weights import catalogue
 from geo.errors import GeolocationError, UnavailableError
 from tools.evidence import Record
@@ -65,7 +66,7 @@ def _weights(home: Path) -> Iterator[Check]:
         )
 
 
-def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Check]:
+def examine(settings: Settings, galleries: Sequence[Path | str] = ()) -> Iterator[Check]:
     """Yield one check after another; network addresses only where a setting names one."""
     yield Check(name="python", state="ok", detail=sys.version.split()[0])
     yield from (_package(name) for name in REQUIRED)
@@ -75,7 +76,8 @@ def examine(settings: Settings, galleries: Sequence[Path] = ()) -> Iterator[Chec
     yield _tesseract()
     yield from _weights(settings.home)
     yield _worldwide(settings.home)
-    yield from (_gallery(path) for path in galleries)
+    key = settings.qdrant_api_key.get_secret_value() or None
+    yield from (_gallery(place, key) for place in galleries)
     yield _server(
         "model server", settings.model_url, "/models", "GRATICULE_MODEL_URL", "the pipeline driver"
     )
@@ -161,17 +163,16 @@ def _worldwide(home: Path) -> Check:
     return Check(name="worldwide search", state="ok", detail="GeoCLIP, in every `locate`")
 
 
-def _gallery(path: Path) -> Check:
+def _gallery(place: Path | str, api_key: str | None) -> Check:
     from index_builder import open_gallery
 
+    name = f"gallery {printable(Path(place).name)}"
     try:
-        gallery = open_gallery(path)
+        with open_gallery(place, api_key=api_key) as gallery:
+            made = gallery.manifest.encoder.name
+            return Check(name=name, state="ok", detail=f"{len(gallery)} photos, encoder {made}")
     except GeolocationError as error:
-        return Check(name=f"gallery {path.name}", state="failed", detail=str(error))
-    try:
-        return Check(name=f"gallery {path.name}", state="ok", detail=f"{len(gallery)} photos")
-    finally:
-        gallery.close()
+        return Check(name=name, state="failed", detail=str(error))
 
 
 def _server(name: str, url: str, path: str, variable: str, otherwise: str) -> Check:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,7 @@ from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.toolbox import make_tools
 from agent.trace import Event, Trace
-from agent.worldwide import AUTO, encoder_opener, open_worldwide
+from agent.worldwide import AUTO, encoder_opener, load_named, open_worldwide
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError, UnavailableError
 from tools.photos import PhotoStore
@@ -42,8 +43,8 @@ class Geolocator:
     """Locates photos; keeps galleries, models and the gazetteer open between them.
 
     Args:
-        galleries: folders of galleries, or open ones (closed with this object only if it
-            opened them).
+        galleries: folders of galleries, addresses of Qdrant collections, or open ones (closed
+            with this object only if it opened them).
         driver: who decides; the `pipeline` driver by default, which needs no model.
         settings: from the environment by default.
         budget: overrides the settings' budget.
@@ -75,6 +76,7 @@ class Geolocator:
         opener, missing = encoder_opener(encoder, self.settings.home)
         self.bench.open_encoder, self.bench.open_places = opener, self._open_places
         self.bench.owns_encoder = isinstance(encoder, str | Path)
+        self.bench.load_encoder = partial(load_named, home=self.settings.home)
         self.bench.missing = (missing,) if missing else ()
         self._more_places = None if places is None else _places_of(Path(places), opener, missing)
         self._place_progress: OnProgress | None = None
@@ -238,14 +240,17 @@ class Geolocator:
         from index_builder import open_gallery
 
         held = []
-        folders: set[Path] = set()
+        opened: set[Path | str] = set()
+        api_key = self.settings.qdrant_api_key.get_secret_value() or None
         try:
             for gallery in galleries:
                 if isinstance(gallery, Path | str):
-                    if (folder := Path(gallery).resolve()) in folders:
+                    remote = str(gallery).startswith(("http://", "https://"))
+                    place = str(gallery) if remote else Path(gallery).resolve()
+                    if place in opened:
                         continue  # named twice; its lock would refuse us
-                    folders.add(folder)
-                    gallery = open_gallery(Path(gallery))
+                    opened.add(place)
+                    gallery = open_gallery(gallery, api_key=api_key)
                     self._opened.append(gallery)
                 held.append(gallery)
         except GeolocationError:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent.budget import Budget
@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     model_url: str = ""
     """Base address of an OpenAI-compatible server, for `doctor`."""
     qdrant_url: str = ""
+    """Address of a Qdrant server, for `doctor`."""
+    qdrant_api_key: SecretStr = SecretStr("")
+    """For galleries in a Qdrant server that asks for one; never written to a gallery."""
     hub_url: str = "https://huggingface.co"
     """Where `weights get` downloads from: the public hub, or a mirror of the same layout."""
 

@@ -73,12 +73,13 @@ def encoder_opener(
             raise UnavailableError(missing)
         encoder = DEFAULT_ENCODER if encoder == AUTO else encoder
     if isinstance(encoder, str | Path):
-        return partial(_load, str(encoder), home), ""
+        return partial(load_named, str(encoder), home), ""
     chosen = encoder
     return lambda: chosen, ""
 
 
-def _load(name: str, home: Path) -> "AlignedEncoder":
+def load_named(name: str, home: Path) -> "AlignedEncoder":
+    """Return an encoder by name, folder or address, with the weights of a data folder."""
     from encoders import load_encoder
 
     return load_encoder(name, weights=home / "weights")

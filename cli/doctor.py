@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.paths import ExistingPath
+from cli.paths import GalleryPlace
 from geo.errors import UnavailableError
 
 MARKS = {"ok": "ok     ", "absent": "absent ", "failed": "FAILED "}
@@ -13,8 +13,8 @@ MARKS = {"ok": "ok     ", "absent": "absent ", "failed": "FAILED "}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--gallery", "galleries", type=ExistingPath(), multiple=True, help="Check this too.")
-def doctor(as_json: bool, galleries: tuple[Path, ...]) -> None:
+@click.option("--gallery", "galleries", type=GalleryPlace(), multiple=True, help="Check this too.")
+def doctor(as_json: bool, galleries: tuple[Path | str, ...]) -> None:
     """Say what is installed, what is reachable, and what to do next."""
     from agent.doctor import examine
     from agent.settings import load_settings

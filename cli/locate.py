@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.paths import ExistingPath, NewFile
+from cli.paths import ExistingPath, GalleryPlace, NewFile
 from geo.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("photo", type=ExistingPath())
 @click.option(
-    "--gallery", "galleries", type=ExistingPath(), multiple=True, help="Gallery folder to search."
+    "--gallery",
+    "galleries",
+    type=GalleryPlace(),
+    multiple=True,
+    help="Gallery to search: its folder, or http://HOST:6333/COLLECTION of a Qdrant server.",
 )
 @click.option(
     "--encoder",
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--trace", type=NewFile(b'{"number":'), help="Write the trace to this file.")
 def locate(
     photo: Path,
-    galleries: tuple[Path, ...],
+    galleries: tuple[Path | str, ...],
     encoder: str,
     places: Path | None,
     download: bool,

@@ -29,6 +29,23 @@ class ExistingPath(click.Path):
         return converted
 
 
+class GalleryPlace(click.ParamType):
+    """A gallery's folder, as a path, or the address of its collection in a server, as text."""
+
+    name = "gallery"
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path | str:
+        """Leave addresses as they are; `Path` would take one of two slashes away."""
+        if isinstance(value, str) and value.startswith(("http://", "https://")):
+            return value
+        return ExistingPath().convert(value, param, ctx)
+
+
 class NewFile(ExistingPath):
     """A file to write, checked before any work is done.
 

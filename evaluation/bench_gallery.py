@@ -17,6 +17,7 @@ from evaluation.bench import Measurement
 from geo.sphere import distance_km
 from index_builder import build_gallery, open_gallery
 from index_builder.gallery import Gallery
+from index_builder.points import Where
 from tools.matched import agreeing
 from tools.matching import verify_pair
 from tools.retrieve import search_gallery
@@ -83,7 +84,9 @@ def _leave_one_out(
     for row in queries:
         excluded = _duplicates(row.id, features)
         started = time.monotonic()
-        matched, _ = agreeing(search_gallery(gallery, features[row.id], exclude_ids=excluded))
+        matched, _ = agreeing(
+            search_gallery(gallery, features[row.id], where=Where(exclude_ids=excluded))
+        )
         seconds += time.monotonic() - started
         if matched:
             errors.append(row.km_to(matched[0].photo.latitude, matched[0].photo.longitude))

@@ -1,17 +1,21 @@
 """The `search_similar_photos` tool: photos of the user's galleries that show the same scene.
 
-Looking alike is not being there: a shortlist by VLAD only says what is worth comparing, and a
-coordinate comes from geometry alone. Nothing found says nothing about the place.
+Looking alike is not being there: a shortlist says what is worth comparing, and a sure coordinate
+comes from geometry alone. Where a learned encoder made the gallery, look-alikes that geometry
+does not confirm are weak evidence of their region (`tools.alike`); the encoder `embedded` knows
+nothing of the world, and its look-alikes are none. Nothing found says nothing about the place.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from encoders.local_features import LocalFeatures, extract_features
-from index_builder.points import Circle
+from geo.errors import UnavailableError
+from index_builder.points import EVERYWHERE, Circle, Vector, Where
+from tools.alike import alike_evidence
 from tools.evidence import (
     Picture,
     ToolError,
@@ -22,15 +26,16 @@ from tools.matched import Compared, agreeing, describe_match, match_evidence
 from tools.matching import PairMatch, verify_pair
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Gallery
+    from index_builder.gallery import Gallery, Hit
     from tools.workbench import Workbench
 
 SHORTLIST = 60
 DESCRIPTION = (
-    "Search the user's photo galleries for photos of the same scene. Looks are only used to "
-    "choose what to compare; a candidate is returned only where point-by-point geometry "
-    "verifies that both photos show the same thing. Finding nothing says nothing about where "
-    "the photo was taken. Unverified look-alikes are named without coordinates."
+    "Search the user's galleries for photos of the same scene. Looks choose what to compare; "
+    "where point-by-point geometry verifies that both photos show the same thing, the position "
+    "is a strong candidate. Galleries of learned encoders also return regions of look-alikes "
+    "that geometry does not confirm, as weak candidates. Finding nothing says nothing about "
+    "where the photo was taken."
 )
 
 
@@ -66,18 +71,25 @@ def make_search_similar_photos(bench: "Workbench") -> BaseTool:
         near_longitude: float | None = None,
         within_km: float | None = None,
     ) -> ToolReply:
-        if not bench.galleries:
+        searched = [g for g in bench.galleries if g.manifest.kind != "cells"]
+        if not searched:
             raise ToolError("no gallery is open, 1 is needed; use other evidence, or ask for one")
         within = _circle(near_latitude, near_longitude, within_km)
         photo = bench.photos.get(photo_id)
         features = extract_features(bench.photos.image(photo.id))
         texts, outcomes = [], []
-        for gallery in bench.galleries:
-            found = search_gallery(gallery, features, limit=limit, within=within, photo_id=photo.id)
-            text, outcome = report(gallery, found)
-            pictures = _best_picture(bench, photo.id, features, gallery, found)
+        failed: UnavailableError | None = None
+        for gallery in searched:
+            try:
+                text, outcome = _searched(bench, gallery, photo.id, features, limit, within)
+            except UnavailableError as error:
+                failed = error
+                texts.append(f"Gallery {gallery.name!r} was not searched: {error}")
+                continue
             texts.append(text)
-            outcomes.append(outcome.model_copy(update={"pictures": pictures}))
+            outcomes.append(outcome)
+        if failed and not outcomes:
+            raise failed
         return "\n".join(texts), _joined(outcomes)
 
     return StructuredTool.from_function(
@@ -101,33 +113,92 @@ def _circle(
     return Circle(latitude, longitude, radius_km)
 
 
+def _searched(
+    bench: "Workbench",
+    gallery: "Gallery",
+    photo_id: str,
+    features: LocalFeatures,
+    limit: int,
+    within: Circle | None,
+) -> ToolReply:
+    """Search one gallery; return what was found in words and as an outcome.
+
+    Raises:
+        UnavailableError: the encoder that made it, or its server, is not there.
+    """
+    query = query_of(bench, gallery, photo_id, features)
+    if query is None:
+        text = f"Gallery {gallery.name!r}: its encoder sees nothing in this photo."
+        return text, ToolOutcome(data={"gallery": gallery.name})
+    hits = gallery.search(query, limit, where=Where(circle=within))
+    found = compare_hits(gallery, features, hits, photo_id=photo_id)
+    text, outcome = report(gallery, found)
+    if not outcome.evidence and hits and gallery.codebook_encoder is None:
+        alike = alike_evidence(gallery, hits)
+        text += f" {alike.summary}"
+        outcome = outcome.model_copy(update={"evidence": (alike,)})
+    pictures = _best_picture(bench, photo_id, features, gallery, found)
+    return text, outcome.model_copy(update={"pictures": pictures})
+
+
+def query_of(
+    bench: "Workbench", gallery: "Gallery", photo_id: str, features: LocalFeatures
+) -> "Mapping[str, Vector] | None":
+    """Return the vectors that search a gallery for a photo; None where nothing is seen in it.
+
+    Raises:
+        InputError: the encoder that made the gallery is another by now.
+        UnavailableError: that encoder cannot be loaded.
+    """
+    if gallery.codebook_encoder is not None:
+        found = gallery.codebook_encoder.encode_features([features])
+        query = {space: rows[0] for space, rows in found.items()}
+    else:
+        encoder = bench.encoder_of(gallery)
+        vectors = bench.photo_vectors(photo_id, encoder)
+        query = {space: vectors[space] for space in gallery.manifest.encoder.retrieval}
+    return query if all(vector.any() for vector in query.values()) else None
+
+
 def search_gallery(
     gallery: "Gallery",
     features: LocalFeatures,
     *,
     limit: int = SHORTLIST,
-    exclude_ids: Collection[str] = (),
-    within: Circle | None = None,
+    where: Where = EVERYWHERE,
     photo_id: str = "",
 ) -> list[Compared]:
-    """Compare the `limit` most similar photos of a gallery point by point.
+    """Compare the `limit` most similar photos of a gallery of the encoder `embedded`.
 
     Args:
         gallery: where to search.
         features: of the photo to locate.
         limit: length of the shortlist.
-        exclude_ids: gallery photos left out.
-        within: only gallery photos taken inside this circle.
+        where: only these gallery photos.
         photo_id: SHA-256 of the photo to locate, to know it where the gallery has it.
 
     Returns:
-        The shortlist, verified photos first, by inliers, then by similarity.
+        See `compare_hits`.
     """
     (vectors,) = gallery.encoder.encode_features([features]).values()
     if not vectors[0].any():
         return []
+    hits = gallery.search(vectors[0], limit, where=where)
+    return compare_hits(gallery, features, hits, photo_id=photo_id)
+
+
+def compare_hits(
+    gallery: "Gallery", features: LocalFeatures, hits: "Sequence[Hit]", *, photo_id: str = ""
+) -> list[Compared]:
+    """Compare hits with a photo point by point, where the gallery has a copy of them.
+
+    Returns:
+        Verified photos first, by inliers, then by similarity.
+    """
     compared = []
-    for hit in gallery.search(vectors[0], limit, exclude_ids=exclude_ids, within=within):
+    for hit in hits:
+        if not gallery.has_image(hit.photo.id):
+            continue
         theirs = gallery.features(hit.photo.id)
         if hit.photo.id == photo_id:
             match = PairMatch(same_photo=True)

@@ -1,6 +1,7 @@
 """What the tools of one run may touch, built once at the edge and passed down."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock, RLock
@@ -21,6 +22,12 @@ REMEMBERED_PHOTOS = 64
 """Photos whose vectors are kept: every tool of a run asks for the same ones."""
 
 
+def _load_encoder(name: str) -> "AlignedEncoder":
+    from encoders import load_encoder
+
+    return load_encoder(name)
+
+
 @dataclass
 class Workbench:
     """Photo store, gazetteer, galleries: opened on first use, shared by every tool of a run."""
@@ -34,11 +41,14 @@ class Workbench:
     """Whether that encoder is closed with the bench."""
     open_places: "Callable[[AlignedEncoder], Places] | None" = None
     """Opens the gallery of places of that encoder, embedding it where it is missing."""
+    load_encoder: "Callable[[str], AlignedEncoder]" = _load_encoder
+    """Loads the encoder that made a gallery, by the name in its manifest."""
     missing: tuple[str, ...] = ()
     """What this machine lacks that could have said more, one line each with its remedy."""
     _lock: Lock = field(default_factory=Lock, repr=False)
     _encoder_lock: RLock = field(default_factory=RLock, repr=False)
-    _vectors: "dict[str, Vectors]" = field(default_factory=dict, repr=False)
+    _vectors: "dict[tuple[str, str], dict[str, Vectors]]" = field(default_factory=dict, repr=False)
+    _loaded: "dict[str, AlignedEncoder]" = field(default_factory=dict, repr=False)
 
     @property
     def gazetteer(self) -> Gazetteer:
@@ -80,6 +90,29 @@ class Workbench:
         encoder = self.encoder
         return self.open_places(encoder) if encoder and self.open_places else None
 
+    def encoder_of(self, gallery: "Gallery") -> "AlignedEncoder":
+        """Return the encoder that made the vectors of a gallery, loaded on first use.
+
+        Raises:
+            InputError: what its manifest names is another encoder by now.
+            UnavailableError: it cannot be loaded on this machine.
+        """
+        from index_builder.gallery import check_encoder
+
+        wanted = gallery.manifest.encoder
+        with self._encoder_lock:
+            if wanted.fingerprint in self._loaded:
+                return self._loaded[wanted.fingerprint]
+            own = None
+            with suppress(UnavailableError):  # of places, not of this gallery
+                own = self.encoder
+            if own and own.card.fingerprint == wanted.fingerprint:
+                return own
+            found = self.load_encoder(wanted.load)
+            check_encoder(repr(gallery.name), gallery.manifest, found.card)
+            self._loaded[wanted.fingerprint] = found
+            return found
+
     def photo_vector(self, photo_id: str) -> "Vectors":
         """Return a photo's vector `[D]` in the alignment space; zeros where nothing is seen in it.
 
@@ -87,27 +120,36 @@ class Workbench:
             InputError: there is no such photo, or it is too small or too long a strip.
             UnavailableError: there is no encoder, or its image tower is missing.
         """
+        with self._encoder_lock:
+            if (encoder := self.encoder) is None:
+                raise UnavailableError("no encoder aligns photos with places; choose one")
+            return self.photo_vectors(photo_id, encoder)[encoder.card.alignment]
+
+    def photo_vectors(self, photo_id: str, encoder: "AlignedEncoder") -> "dict[str, Vectors]":
+        """Return a photo's vector `[D]` for each image space of an encoder; see `photo_vector`."""
         from encoders.base import check_vectors
 
-        photo = self.photos.get(photo_id)
+        photo, card = self.photos.get(photo_id), encoder.card
+        key = card.fingerprint, photo.id
         with self._encoder_lock:  # one photo at a time: a tower fills all cores by itself
-            if photo.id not in self._vectors:
-                if (encoder := self.encoder) is None:
-                    raise UnavailableError("no encoder aligns photos with places; choose one")
+            if key not in self._vectors:
                 found = encoder.encode_images([self.photos.image(photo.id)])
-                row = check_vectors(encoder.card, encoder.card.alignment, found)[0]
+                rows = {s: check_vectors(card, s, found)[0] for s in card.image_spaces}
                 if len(self._vectors) >= REMEMBERED_PHOTOS:
                     del self._vectors[next(iter(self._vectors))]
-                self._vectors[photo.id] = row
-            return self._vectors[photo.id]
+                self._vectors[key] = rows
+            return self._vectors[key]
 
     def close(self) -> None:
         """Close what was opened here; galleries belong to who opened them."""
         with self._encoder_lock:
             self.__dict__.pop("_places", None)
             encoder = self.__dict__.pop("_encoder", None)
-            if self.owns_encoder and hasattr(encoder, "close"):
-                encoder.close()
+            owned = [*self._loaded.values(), *([encoder] if self.owns_encoder else [])]
+            self._loaded.clear()
+            for one in owned:
+                if hasattr(one, "close"):
+                    one.close()
         with self._lock:
             if "_gazetteer" in self.__dict__:
                 self.__dict__.pop("_gazetteer").close()

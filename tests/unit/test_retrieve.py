@@ -10,7 +10,7 @@ from langchain_core.tools import BaseTool
 from encoders.local_features import extract_features
 from index_builder import build_gallery, open_gallery
 from index_builder.gallery import Gallery, GalleryPhoto
-from index_builder.points import Circle
+from index_builder.points import Circle, Where
 from tests.unit.gallery_samples import facade, view, write_photos
 from tools.compare import make_compare_photos
 from tools.evidence import ToolError, ToolOutcome
@@ -105,9 +105,9 @@ def test_without_a_gallery_the_search_says_so(bench: Workbench) -> None:
 def test_excluded_photos_and_circles_are_left_out(gallery: Gallery) -> None:
     features = extract_features(view(facade(0), 1))
     ids = {photo.id for photo in gallery.photos() if photo.name.startswith("scene0")}
-    found = search_gallery(gallery, features, exclude_ids=ids)
+    found = search_gallery(gallery, features, where=Where(exclude_ids=ids))
     assert {one.photo.name[:6] for one in found} == {"scene1", "scene2"}
-    near = search_gallery(gallery, features, within=Circle(50, 8, 1))
+    near = search_gallery(gallery, features, where=Where(circle=Circle(50, 8, 1)))
     assert {one.photo.id for one in near} == ids
 
 
