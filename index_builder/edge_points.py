@@ -5,6 +5,7 @@ whole vectors: a filter can then hide nothing. Through a graph, a filtered searc
 return too few; such searches, and any that come back short, compare with all that pass.
 """
 
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.files import read_only
+from index_builder.filters import Words, filter_of
 from index_builder.points import (
     EVERYWHERE,
     KEYWORDS,
@@ -28,7 +30,6 @@ from index_builder.points import (
     check_limit,
     check_vector,
     point_uuid,
-    polygon_parts,
 )
 
 if TYPE_CHECKING:
@@ -62,12 +63,10 @@ class EdgeStore:
         self._spaces = dict(spaces)
         self._index = index or IndexSettings()
         try:
-            fresh = not (folder / "edge_config.json").exists()
-            folder.mkdir(parents=True, exist_ok=True)
-            open_shard = qdrant_edge.EdgeShard.create if fresh else qdrant_edge.EdgeShard.load
-            self._shard = open_shard(str(folder), self._config())
-            if fresh:
-                self._make_payload_indices()
+            if not folder.exists() or not any(folder.iterdir()):
+                self._make()
+            self._shard = qdrant_edge.EdgeShard.load(str(folder), self._config())
+            self._make_payload_indices()
         except Exception as error:  # Edge raises bare Exception for all that can go wrong
             raise _edge_error(folder, error) from None
 
@@ -86,16 +85,30 @@ class EdgeStore:
             for space, size in self._spaces.items()
         }
         # Without a log of its own, what `flush` wrote is what there is: builds flush each batch.
-        return edge.EdgeConfig(
+        config: qdrant_edge.EdgeConfig = edge.EdgeConfig(
             vectors=params, hnsw_config=graph, quantization_config=small, wal_enabled=False
         )
+        return config
+
+    def _make(self) -> None:
+        """Make the shard under another name: Edge cannot open one whose making was killed."""
+        half = self._folder.with_name(self._folder.name + ".part")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
+        self._edge.EdgeShard.create(str(half), self._config()).close()
+        if self._folder.exists():
+            self._folder.rmdir()
+        half.rename(self._folder)
 
     def _make_payload_indices(self) -> None:
-        schema, make = self._edge.PayloadSchemaType, self._edge.UpdateOperation.create_field_index
-        self._shard.update(make(LOCATION, schema.Geo))
-        for key in KEYWORDS:
-            self._shard.update(make(key, schema.Keyword))
-        self._shard.flush()
+        """Make those that are missing: the process that made the shard may have been killed."""
+        kinds = {LOCATION: self._edge.PayloadSchemaType.Geo}
+        kinds |= dict.fromkeys(KEYWORDS, self._edge.PayloadSchemaType.Keyword)
+        if missing := set(kinds) - set(self._shard.info().payload_schema):
+            for key in sorted(missing):
+                make = self._edge.UpdateOperation.create_field_index(key, kinds[key])
+                self._shard.update(make)
+            self._shard.flush()
 
     def upsert(self, points: Sequence[StoredPoint]) -> None:
         """See `PointStore.upsert`."""
@@ -153,42 +166,12 @@ class EdgeStore:
         return [ScoredPoint(hit.payload or {}, hit.score, _vectors(hit.vector)) for hit in hits]
 
     def _filter(self, where: Where) -> "qdrant_edge.Filter | None":
-        if not where:
-            return None
         edge = self._edge
-        must: list[Any] = []
-        must_not: list[Any] = []
-        if where.circle:
-            centre = edge.GeoPoint(lon=where.circle.longitude, lat=where.circle.latitude)
-            radius = edge.GeoRadius(center=centre, radius=where.circle.radius_km * 1000)
-            must.append(edge.FieldCondition(key=LOCATION, geo_radius=radius))
-        if where.box:
-            south, west, north, east = where.box
-            spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-            boxes = [
-                edge.GeoBoundingBox(
-                    top_left=edge.GeoPoint(lon=left, lat=north),
-                    bottom_right=edge.GeoPoint(lon=right, lat=south),
-                )
-                for left, right in spans
-            ]
-            found = [edge.FieldCondition(key=LOCATION, geo_bounding_box=box) for box in boxes]
-            must.append(edge.Filter(should=found))
-        if where.polygon:
-            rings = [
-                edge.GeoPolygon([edge.GeoPoint(lon=lon, lat=lat) for lat, lon in ring])
-                for ring in polygon_parts(where.polygon)
-            ]
-            found = [edge.FieldCondition(key=LOCATION, geo_polygon=ring) for ring in rings]
-            must.append(edge.Filter(should=found))
-        for key, wanted, unwanted in keyword_conditions(where):
-            if wanted:
-                must.append(edge.FieldCondition(key=key, match=edge.MatchAny(wanted)))
-            if unwanted:
-                must_not.append(edge.FieldCondition(key=key, match=edge.MatchAny(unwanted)))
-        if where.exclude_ids:
-            must_not.append(edge.HasIdCondition({point_uuid(one) for one in where.exclude_ids}))
-        return edge.Filter(must=must or None, must_not=must_not or None)
+        words = Words(
+            edge, edge.GeoPolygon, edge.MatchAny, lambda ids: edge.HasIdCondition(set(ids))
+        )
+        found: qdrant_edge.Filter | None = filter_of(where, words)
+        return found
 
     def get(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
         """See `PointStore.get`."""
@@ -250,15 +233,6 @@ class EdgeStore:
     def close(self) -> None:
         """See `PointStore.close`."""
         self._shard.close()
-
-
-def keyword_conditions(where: Where) -> list[tuple[str, list[str], list[str]]]:
-    """Return key, values wanted and values unwanted of each keyword that `where` speaks of."""
-    return [
-        ("country", sorted(where.countries), sorted(where.exclude_countries)),
-        ("source", sorted(where.sources), sorted(where.exclude_sources)),
-        ("author", sorted(where.authors), sorted(where.exclude_authors)),
-    ]
 
 
 def _vectors(found: Any) -> dict[str, Vector]:

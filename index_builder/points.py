@@ -6,6 +6,7 @@ the same calls with the same hits.
 """
 
 import math
+import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from encoders.photo_file import printable
 from geo.errors import InputError
 
 Vector = npt.NDArray[np.float32]
@@ -206,7 +208,16 @@ class PointStore(Protocol):
 
 
 def point_uuid(point_id: str) -> str:
-    """Return the UUID of a point: the first 128 bits of its id."""
+    """Return the UUID of a point: the first 128 bits of its id.
+
+    Raises:
+        InputError: it is no id.
+    """
+    if not re.fullmatch("[0-9a-f]{64}", point_id):
+        raise InputError(
+            f"{printable(point_id, 70)!r} is no id, limit 64 hexadecimal digits; give the SHA-256 "
+            "that the gallery states"
+        )
     return str(uuid.UUID(hex=point_id[:32]))
 
 
@@ -214,12 +225,17 @@ def polygon_parts(ring: Ring) -> list[Ring]:
     """Return a polygon as rings that do not cross longitude 180.
 
     Raises:
-        InputError: it crosses itself or has no area.
+        InputError: it crosses itself, has no area, or goes round a pole.
     """
     import shapely
 
     corners = np.array(ring, dtype=np.float64)[:, ::-1].copy()
-    corners[:, 0] = np.rad2deg(np.unwrap(np.deg2rad(corners[:, 0])))
+    corners[:, 0] = np.unwrap(corners[:, 0], period=360)
+    if abs(corners[-1, 0] - corners[0, 0]) > 180 or np.ptp(corners[:, 0]) > 360:
+        raise InputError(
+            f"polygon of {len(ring)} corners goes round a pole; give a box from longitude -180 to "
+            "180 instead"
+        )
     whole = shapely.Polygon(corners)
     if not whole.is_valid or whole.area == 0:
         raise InputError(
