@@ -19,7 +19,9 @@ from evaluation.world import World, read_world, write_world
 from geo.coordinate import Coordinate
 from geo.errors import InputError
 from geo.sphere import distance_km
-from index_builder.sources import PhotoRecord, RejectedPhoto, read_records
+from index_builder.positions import Position
+from index_builder.records import Rejected, content_id
+from index_builder.sources.folder import FolderSource
 
 NEAR_KM = 0.3
 """Photos this close may show the same thing; a photo with such a neighbour is hidden first."""
@@ -63,7 +65,7 @@ class UserDemo:
     truth: Coordinate
     photos: int
     nearest_km: float
-    unusable: tuple[RejectedPhoto, ...]
+    unusable: tuple[Rejected, ...]
 
 
 def prepare_world(folder: Path, scenes: int = 12, views: int = 4, seed: int = 7) -> World:
@@ -97,9 +99,7 @@ def split_user_photos(folder: Path, work: Path) -> UserDemo:
     Raises:
         InputError: no such folder, no photo in it, none with a position, or only one.
     """
-    found = list(read_records(folder, ignore=[work]))
-    records = _distinct([item for item in found if isinstance(item, PhotoRecord)])
-    unusable = tuple(item for item in found if isinstance(item, RejectedPhoto))
+    records, unusable = _read(folder, work)
     _check_enough(folder, records, unusable)
     points = np.array([(r.position.latitude, r.position.longitude) for r in records])
     chosen = choose_hidden(points, [record.id for record in records])
@@ -132,15 +132,35 @@ def choose_hidden(points: NDArray[np.float64], ids: list[str]) -> int:
     return min(range(len(near)), key=lambda row: (-near[row], ids[row]))
 
 
-def _distinct(records: Sequence[PhotoRecord]) -> list[PhotoRecord]:
-    """Return one record per content: a byte-identical copy would give the hidden photo away."""
-    unique = {record.id: record for record in reversed(records)}
-    return [unique[key] for key in sorted(unique)]
+@dataclass(frozen=True)
+class _Photo:
+    """A photo of the user's, known by the SHA-256 of its bytes."""
+
+    id: str
+    path: Path
+    position: Position
 
 
-def _check_enough(
-    folder: Path, records: Sequence[PhotoRecord], unusable: Sequence[RejectedPhoto]
-) -> None:
+def _read(folder: Path, work: Path) -> tuple[list[_Photo], tuple[Rejected, ...]]:
+    """Return one photo per content, in order of their ids, and what cannot be used.
+
+    A byte-identical copy would give the hidden photo away.
+    """
+    unique: dict[str, _Photo] = {}
+    unusable: list[Rejected] = []
+    for found in FolderSource(folder, ignore=[work]):
+        try:
+            if isinstance(found, Rejected):
+                unusable.append(found)
+            elif isinstance(found.content, Path):
+                key = content_id(found.read())
+                unique.setdefault(key, _Photo(key, found.content, found.position))
+        except InputError as error:
+            unusable.append(Rejected(found.name, str(error)))
+    return [unique[key] for key in sorted(unique)], tuple(unusable)
+
+
+def _check_enough(folder: Path, records: Sequence[_Photo], unusable: Sequence[Rejected]) -> None:
     shown = str(folder)
     if not records and not unusable:
         raise InputError(f"no photo in {shown!r}: name a folder of JPEG, PNG, HEIC, ... files")
@@ -156,7 +176,7 @@ def _check_enough(
         )
 
 
-def _stage(records: Sequence[PhotoRecord], folder: Path) -> None:
+def _stage(records: Sequence[_Photo], folder: Path) -> None:
     """Link the photos into a fresh `folder` under neutral names, with their positions beside."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -19,7 +19,7 @@ from geo.errors import InputError
 from index_builder.cached_features import CachedFeatures
 from index_builder.feature_sources import Arrays, FeatureSource, feature_sources
 from index_builder.feature_store import ArraySpec, FeatureStore
-from index_builder.sources import RejectedPhoto
+from index_builder.records import Rejected
 from index_builder.train_progress import Clock, OnProgress
 from index_builder.training_data import Example
 
@@ -41,7 +41,7 @@ def cache_features(
     *,
     classes: int | None = None,
     progress: OnProgress | None = None,
-) -> tuple[CachedFeatures, list[Example], list[RejectedPhoto]]:
+) -> tuple[CachedFeatures, list[Example], list[Rejected]]:
     """Compute what is missing of the examples' features; resumes after a kill at any moment.
 
     Args:
@@ -68,7 +68,7 @@ def cache_features(
     rows = {s.kind: s.store.rows_of(keys[s.kind][kept]) for s in sources}
     points = np.array([(examples[i].latitude, examples[i].longitude) for i in kept], np.float64)
     stores = {s.kind: (s.store.folder, _bare(s.store.arrays)) for s in sources}
-    rejected = [RejectedPhoto(examples[i].name, reasons[i]) for i in sorted(reasons)]
+    rejected = [Rejected(examples[i].name, reasons[i]) for i in sorted(reasons)]
     features = CachedFeatures(points.reshape(-1, 2), rows, stores)
     return features, [examples[i] for i in kept], rejected
 

@@ -1,31 +1,39 @@
-"""Positions of photos from a table: a CSV file that names photos and their coordinates.
+"""Positions of photos from a table: a file that names photos and their coordinates.
 
-Knows spreadsheets' habits (column names, separators, byte order marks). A row is either a
-valid position or a reason; nothing is guessed, nothing repaired.
+A row is either a valid position or a reason; nothing is guessed, nothing repaired.
 """
 
-import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from encoders.photo_file import printable
+from encoders.photo_file import MAX_NAME_LENGTH, printable
 from geo.errors import InputError
+from index_builder.rows import Cells, Columns, Table, is_json, json_rows
 
 MAX_ACCURACY_KM = 20_000.0
-_COLUMNS: dict[str, tuple[str, ...]] = {
-    "file": ("file", "filename", "file_name", "path", "image_id", "image", "photo"),
+POSITION_COLUMNS: dict[str, tuple[str, ...]] = {
     "latitude": ("latitude", "lat"),
     "longitude": ("longitude", "lon", "lng", "long"),
     "accuracy_km": ("accuracy_km", "label_radius_km", "radius_km"),
     "accuracy_m": ("accuracy_m", "horizontal_accuracy_m"),
-    "author": ("author", "photographer", "user"),
+    "author": ("author", "photographer", "user", "owner", "creator_username"),
     "date": ("date", "taken_at", "captured_at", "datetime"),
     "licence": ("licence", "license"),
     "source": ("source",),
+    "country": ("country", "country_code", "unique_country"),
+    "region": ("region", "state"),
+    "city": ("city", "town"),
 }
-_REQUIRED = ("file", "latitude", "longitude")
+"""Columns of a position, and what else they may be called."""
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "image_id", "image", "photo", "img_id")
+FILE_COLUMNS += ("img_file", "image_path", "image_file")
+"""What the column that names the photo may be called."""
+COLUMNS = Columns(
+    {"file": FILE_COLUMNS, **POSITION_COLUMNS}, required=("file", "latitude", "longitude")
+)
+_TEXTS = ("author", "date", "licence", "source", "country", "region", "city")
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,15 @@ class Position:
     date: str = ""
     licence: str = ""
     source: str = ""
+    country: str = ""
+    """As the source states it: a code or a name, in any language. So are region and city."""
+    region: str = ""
+    city: str = ""
 
 
 @dataclass(frozen=True)
 class PositionTable:
-    """A CSV file read: positions by the name a row gives, and reasons by name."""
+    """A table read: positions by the name a row gives, and reasons by name."""
 
     path: Path
     positions: Mapping[str, Position]
@@ -55,92 +67,83 @@ class PositionTable:
 
 
 def read_positions(path: Path) -> PositionTable:
-    """Read a CSV with a column for the photo, its latitude and its longitude.
+    """Read a CSV, JSON or JSON lines with a column for the photo, its latitude and longitude.
 
     Columns may be called `file`, `filename`, `path` or `image_id`; `latitude` or `lat`;
     `longitude`, `lon` or `lng`. Optional: `accuracy_km` (or `label_radius_km`),
-    `accuracy_m`, `author`, `date`, `licence`, `source`. Separators: comma, semicolon, tab.
+    `accuracy_m`, `author`, `date`, `licence`, `source`, `country`, `region`, `city`.
+    Separators: comma, semicolon, tab. Positions are kept in memory, the file is not.
 
     Raises:
         InputError: the file cannot be read or lacks a column.
     """
-    shown = repr(printable(str(path)))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"no positions file at {shown}; check the path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"positions file {shown} is not UTF-8; save it as CSV UTF-8") from None
-    except OSError as error:
-        raise InputError(f"cannot read {shown} ({error.strerror}); give a CSV file") from None
-    try:
-        return _table(path, text)
-    except csv.Error as error:
-        raise InputError(f"positions file {shown} is not CSV ({error}); save it as CSV") from None
-
-
-def _table(path: Path, text: str) -> PositionTable:
-    lines = text.splitlines()
-    separator = max(",;\t", key=lines[0].count) if lines else ","
-    rows = csv.DictReader(lines, delimiter=separator)
-    columns = _columns(rows.fieldnames or (), path)
+    what = "positions file"
+    rows: Iterable[Cells]
+    if is_json(path):
+        rows = json_rows(path, COLUMNS, what)
+    else:
+        rows = (cells for _, cells in Table(path, COLUMNS, what))
     positions: dict[str, Position] = {}
     reasons: dict[str, str] = {}
-    for name, found in _rows(rows, columns, decimal_comma=separator == ";"):
-        if isinstance(found, str):
-            reasons.setdefault(name, found)
-        elif positions.setdefault(name, found) != found:
-            reasons[name] = "listed twice with different positions; keep one row"
+    for cells in rows:
+        name = row_name(cells)
+        if not name:
+            continue
+        try:
+            found = position_of(cells)
+        except InputError as error:
+            reasons.setdefault(name, str(error))
+            continue
+        if (first := positions.setdefault(name, found)) != found:
+            reasons[name] = listed_twice(first, found)
     return PositionTable(path, {n: p for n, p in positions.items() if n not in reasons}, reasons)
 
 
-def _columns(header: Iterable[str], path: Path) -> dict[str, str]:
-    """Return the header's own name of each column we know."""
-    given = {name.strip().lower(): name for name in reversed(list(header)) if name}
-    known = {
-        column: next((given[alias] for alias in aliases if alias in given), "")
-        for column, aliases in _COLUMNS.items()
-    }
-    if missing := [column for column in _REQUIRED if not known[column]]:
-        wanted = "; ".join(f"{column} (or {', '.join(_COLUMNS[column][1:])})" for column in missing)
-        raise InputError(
-            f"positions file {printable(str(path))!r} lacks the column {wanted}; "
-            f"it has: {printable(', '.join(given)) or 'none'}"
-        )
-    return {column: name for column, name in known.items() if name}
+def row_name(cells: Mapping[str, str]) -> str:
+    """Return the photo's name in a row, its folders divided by slashes; "" without one."""
+    return cells.get("file", "").replace("\\", "/").removeprefix("./")
 
 
-def _rows(
-    rows: Iterable[Mapping[str, str | None]], columns: Mapping[str, str], *, decimal_comma: bool
-) -> Iterator[tuple[str, Position | str]]:
-    """Yield the name in each row with its position, or with the reason it has none."""
-    for row in rows:
-        cells = {column: (row.get(name) or "").strip() for column, name in columns.items()}
-        if not cells["file"]:
-            continue
-        if decimal_comma:
-            for column in ("latitude", "longitude", "accuracy_km", "accuracy_m"):
-                cells[column] = cells.get(column, "").replace(",", ".")
-        name = cells["file"].replace("\\", "/").removeprefix("./")
-        try:
-            yield name, _position(cells)
-        except InputError as error:
-            yield name, str(error)
+def listed_twice(first: Position, second: Position) -> str:
+    """Return the reason of rows that contradict each other; it names both positions."""
+    one, two = ((p.latitude, p.longitude) for p in (first, second))
+    if one == two:
+        return f"listed twice at {shown_at(*one)} with different details; keep one row"
+    return f"listed twice, at {shown_at(*one)} and at {shown_at(*two)}; keep one row"
 
 
-def _position(cells: Mapping[str, str]) -> Position:
-    latitude = _number("latitude", cells["latitude"])
-    longitude = _number("longitude", cells["longitude"])
+def shown_at(latitude: float, longitude: float) -> str:
+    """Return a coordinate as messages show it, to 7 digits (1 cm) at most."""
+    return f"{latitude:.7g}, {longitude:.8g}"
+
+
+def position_of(cells: Mapping[str, str]) -> Position:
+    """Return the position of a row, its cells by the names of `POSITION_COLUMNS`.
+
+    Raises:
+        InputError: its latitude, longitude or accuracy is missing or cannot be.
+    """
+    latitude = degrees("latitude", cells.get("latitude", ""))
+    longitude = degrees("longitude", cells.get("longitude", ""))
     check_position(latitude, longitude)
     accuracy = None
-    if cells.get("accuracy_km"):
-        accuracy = _number("accuracy_km", cells["accuracy_km"])
-    elif cells.get("accuracy_m"):
-        accuracy = _number("accuracy_m", cells["accuracy_m"]) / 1000
+    if text := cells.get("accuracy_km"):
+        accuracy = degrees("accuracy_km", text)
+    elif text := cells.get("accuracy_m"):
+        accuracy = degrees("accuracy_m", text) / 1000
     if accuracy is not None and not 0 <= accuracy <= MAX_ACCURACY_KM:
         raise InputError(f"accuracy of {accuracy:g} km, limit 0 to {MAX_ACCURACY_KM:g} km")
-    texts = {key: printable(cells.get(key, "")) for key in ("author", "date", "licence", "source")}
-    return Position(latitude, longitude, accuracy, **texts)
+    return Position(latitude, longitude, accuracy, **texts_of(cells))
+
+
+def texts_of(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return what a row states in words, printable; `nan` is how some programs write nothing."""
+    found = {}
+    for name in _TEXTS:
+        if (text := cells.get(name, "")) and text.lower() != "nan":
+            short = len(text) <= MAX_NAME_LENGTH and text.isprintable()
+            found[name] = text if short else printable(text)
+    return found
 
 
 def check_position(latitude: float, longitude: float) -> None:
@@ -158,11 +161,18 @@ def check_position(latitude: float, longitude: float) -> None:
         raise InputError("position 0, 0, which is how a missing position is written")
 
 
-def _number(column: str, text: str) -> float:
+def degrees(column: str, text: str) -> float:
+    """Return the number in a cell; a decimal comma counts where the number has no point.
+
+    Raises:
+        InputError: it is not a finite number.
+    """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
+        if text.count(",") == 1 and "." not in text:
+            return degrees(column, text.replace(",", "."))
     if not math.isfinite(value):
         raise InputError(f"{column} {printable(text)!r} is not a number; write decimal degrees")
     return value

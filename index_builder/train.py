@@ -21,7 +21,7 @@ from encoders.torch_setup import choose_device, choose_precision
 from geo.errors import GeolocationError, InputError
 from index_builder.feature_store import lock_folder
 from index_builder.files import write_atomically
-from index_builder.sources import RejectedPhoto
+from index_builder.records import Rejected
 from index_builder.train_group import Group, node_rank
 from index_builder.train_heads import check_processes, fresh_heads, set_cells, set_codes
 from index_builder.train_loop import Course, make_optimizer, run_steps
@@ -51,7 +51,7 @@ class TrainReport:
     steps: int
     total: int
     photos: int
-    rejected: tuple[RejectedPhoto, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
     before: Numbers = field(default_factory=dict)
     after: Numbers = field(default_factory=dict)
     first: bool = True

@@ -13,7 +13,7 @@ from geo.errors import InputError
 from geo.geocoders import Geocoder
 from index_builder.cached_features import CachedFeatures
 from index_builder.feature_cache import cache_features
-from index_builder.sources import RejectedPhoto
+from index_builder.records import Rejected
 from index_builder.train_heads import fresh_heads
 from index_builder.train_loop import Pace
 from index_builder.train_progress import OnProgress
@@ -55,7 +55,7 @@ class Material:
     """What the first process prepares and all train on."""
 
     features: CachedFeatures
-    rejected: tuple[RejectedPhoto, ...]
+    rejected: tuple[Rejected, ...]
     digest: str
     width: int
     token_width: int

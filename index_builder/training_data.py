@@ -19,7 +19,8 @@ from geo.errors import InputError
 from geo.geocoders import Geocoder
 from index_builder.captions import PlaceNames, caption, name_places
 from index_builder.positions import check_position
-from index_builder.sources import RejectedPhoto, read_records
+from index_builder.records import Rejected
+from index_builder.sources.folder import FolderSource
 
 if TYPE_CHECKING:
     from encoders.heads import Need
@@ -54,7 +55,7 @@ class Example:
     aerial: Path | None = None
 
 
-Found = Example | RejectedPhoto
+Found = Example | Rejected
 
 
 def read_examples(
@@ -63,7 +64,7 @@ def read_examples(
     *,
     geocoder: Callable[[], Geocoder] | None = None,
     positions: Path | None = None,
-) -> tuple[list[Example], list[RejectedPhoto]]:
+) -> tuple[list[Example], list[Rejected]]:
     """Read a CSV of photos, or a folder of geotagged ones.
 
     Args:
@@ -85,13 +86,13 @@ def read_examples(
     else:
         found = _from_table(source, needs)
     examples: list[Example] = []
-    rejected: list[RejectedPhoto] = []
+    rejected: list[Rejected] = []
     seen: set[Path] = set()
     for one in _captioned(found, geocoder) if "captions" in needs else found:
-        if isinstance(one, RejectedPhoto):
+        if isinstance(one, Rejected):
             rejected.append(one)
         elif one.photo in seen:
-            rejected.append(RejectedPhoto(one.name, "listed before; the first row is used"))
+            rejected.append(Rejected(one.name, "listed before; the first row is used"))
         else:
             seen.add(one.photo)
             examples.append(one)
@@ -100,7 +101,7 @@ def read_examples(
     return examples, rejected
 
 
-def nothing_left(source: Path, rejected: Sequence[RejectedPhoto]) -> InputError:
+def nothing_left(source: Path, rejected: Sequence[Rejected]) -> InputError:
     """Return the error of data in which nothing can be used."""
     shown = repr(printable(str(source)))
     if not rejected:
@@ -143,12 +144,12 @@ def _from_folder(folder: Path, needs: "frozenset[Need]", positions: Path | None)
             f"a folder of photos has no {' and no '.join(missing)} of each; give a CSV with the "
             f"columns image, latitude, longitude, {', '.join(missing)}"
         )
-    for record in read_records(folder, positions=positions):
-        if isinstance(record, RejectedPhoto):
+    for record in FolderSource(folder, positions):
+        if isinstance(record, Rejected):
             yield record
-        else:
+        elif isinstance(record.content, Path):
             at = record.position
-            yield Example(record.name, record.path, at.latitude, at.longitude)
+            yield Example(record.name, record.content, at.latitude, at.longitude)
 
 
 def _from_table(path: Path, needs: "frozenset[Need]") -> Iterator[Found]:
@@ -210,7 +211,7 @@ def _example(
         if len(text) > MAX_TEXT_LENGTH:
             raise InputError(f"caption of {len(text):,} characters, limit {MAX_TEXT_LENGTH:,}")
     except InputError as error:
-        return RejectedPhoto(name, str(error))
+        return Rejected(name, str(error))
     return Example(
         name,
         folder / cells["image"],
@@ -255,9 +256,9 @@ def _name(found: Sequence[Found], geocoder: Callable[[], Geocoder] | None) -> It
         names = name_places([(one.latitude, one.longitude) for one in bare], geocoder())
         texts = {one.photo: caption(name) for one, name in zip(bare, names, strict=True)}
     for one in found:
-        if isinstance(one, RejectedPhoto) or one.caption:
+        if isinstance(one, Rejected) or one.caption:
             yield one
         elif text := texts[one.photo]:
             yield replace(one, caption=text)
         else:
-            yield RejectedPhoto(one.name, "at sea, in no country, which a caption needs")
+            yield Rejected(one.name, "at sea, in no country, which a caption needs")

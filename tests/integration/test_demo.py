@@ -10,7 +10,8 @@ from evaluation.demo import prepare_world, split_user_photos
 from evaluation.world import World
 from geo.errors import InputError
 from index_builder.metadata import read_metadata
-from index_builder.sources import PhotoRecord, read_records
+from index_builder.records import Record
+from index_builder.sources.folder import FolderSource
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_a_world_already_there_is_not_drawn_again(world: World) -> None:
 
 def test_one_photo_is_hidden_and_the_others_are_staged(world: World, tmp_path: Path) -> None:
     demo = split_user_photos(world.gallery_folder, tmp_path)
-    staged = [r for r in read_records(demo.gallery_folder) if isinstance(r, PhotoRecord)]
+    staged = [r for r in FolderSource(demo.gallery_folder) if isinstance(r, Record)]
     assert len(staged) == demo.photos == len(world.gallery) - 1
     assert read_metadata(demo.query_path).positions == ()
     assert demo.original.stem not in demo.query_path.name
@@ -34,7 +35,7 @@ def test_one_photo_is_hidden_and_the_others_are_staged(world: World, tmp_path: P
     assert truth is not None
     assert demo.truth.latitude == pytest.approx(truth.latitude)
     assert demo.nearest_km < 0.3
-    assert demo.original.read_bytes() not in {record.path.read_bytes() for record in staged}
+    assert demo.original.read_bytes() not in {record.read() for record in staged}
 
 
 def test_the_same_photos_hide_the_same_one_whatever_they_are_called(

@@ -8,7 +8,8 @@ from PIL import Image
 
 from geo.errors import InputError
 from index_builder.positions import read_positions
-from index_builder.sources import PhotoRecord, RejectedPhoto, read_records
+from index_builder.records import Record, Rejected, content_id
+from index_builder.sources import open_source
 
 
 def _photo(path: Path, shade: int = 0, position: tuple[float, float] | None = None) -> Path:
@@ -25,10 +26,10 @@ def _photo(path: Path, shade: int = 0, position: tuple[float, float] | None = No
     return path
 
 
-def _read(folder: Path, **options: Path) -> tuple[dict[str, PhotoRecord], dict[str, str]]:
-    found = list(read_records(folder, positions=options.get("positions")))
-    records = {one.name: one for one in found if isinstance(one, PhotoRecord)}
-    return records, {one.name: one.reason for one in found if isinstance(one, RejectedPhoto)}
+def _read(folder: Path, **options: Path) -> tuple[dict[str, Record], dict[str, str]]:
+    found = list(open_source(folder, format="folder", positions=options.get("positions")))
+    records = {one.name: one for one in found if isinstance(one, Record)}
+    return records, {one.name: one.reason for one in found if isinstance(one, Rejected)}
 
 
 def test_positions_come_from_exif(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_positions_come_from_exif(tmp_path: Path) -> None:
     assert not rejected
     at = records["a.jpg"].position
     assert (at.latitude, at.longitude) == pytest.approx((-33.5, 151.25))
-    assert len(records["a.jpg"].id) == 64
+    assert len(content_id(records["a.jpg"].read())) == 64
 
 
 def test_a_photo_without_a_position_is_rejected_with_a_remedy(tmp_path: Path) -> None:
@@ -160,5 +161,7 @@ def test_unreadable_files_do_not_stop_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="check the path"):
+        open_source(tmp_path / "gone")
     with pytest.raises(InputError, match="not a folder"):
-        list(read_records(tmp_path / "gone"))
+        list(open_source(_photo(tmp_path / "a.jpg"), format="folder"))
