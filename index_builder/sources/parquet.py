@@ -1,0 +1,356 @@
+"""Parquet files as Hugging Face datasets keep photos, streamed a few rows at a time.
+
+A photo is a struct of `bytes` and `path` (the datasets library's Image feature), a binary
+column, or the path of a file below the folder of the parquet file. Positions are columns.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from encoders.photo_file import Limits, printable
+from geo.errors import InputError, UnavailableError
+from index_builder.positions import POSITION_COLUMNS, Position
+from index_builder.records import Record, Rejected
+from index_builder.sources.file_parts import FilePart, file_parts, total
+from index_builder.sources.stated import stated_position
+
+if TYPE_CHECKING:
+    from pyarrow import DataType, RecordBatch, Schema
+    from pyarrow.parquet import ParquetFile
+
+Split = Literal["train", "validation", "test", ""]
+
+IMAGE_COLUMNS = ("image", "photo", "picture", "img", "jpg", "jpeg", "png", "image_bytes", "bytes")
+PATH_COLUMNS = ("image_path", "file_name", "filename", "file", "path")
+ID_COLUMNS = ("id", "image_id", "photo_id", "key", "__key__")
+SPLIT_COLUMN = "split"
+_SPLITS: tuple[tuple[Split, frozenset[str]], ...] = (
+    ("test", frozenset({"test", "testing", "eval", "evaluation"})),
+    ("validation", frozenset({"validation", "valid", "val", "dev"})),
+    ("train", frozenset({"train", "training"})),
+)
+_BATCH_BYTES = 4_000_000
+_MAX_BATCH_ROWS = 64
+_READ_BYTES = 1 << 18
+
+
+def split_of(path: Path) -> Split:
+    """Return the split that a file belongs to by its name, or by its folder's whole name.
+
+    Knows the words of the datasets library (`test-00000-of-00001.parquet`, `val.parquet`,
+    `test/0000.parquet`). Where a name has words of several splits, test wins.
+    """
+    words = set(re.split(r"[^a-z]+", path.stem.lower())) | {path.parent.name.lower()}
+    return next((split for split, names in _SPLITS if words & names), "")
+
+
+class ParquetSource:
+    """Photos in parquet files. Satisfies `index_builder.records.Source`."""
+
+    def __init__(self, paths: Sequence[Path], *, include_test: bool = False) -> None:
+        """Take the files' paths, in the order in which they are read.
+
+        Args:
+            paths: parquet files.
+            include_test: take files and rows of a test split too. A gallery that holds the
+                photos a benchmark asks for makes its scores worthless.
+
+        Raises:
+            InputError: no paths, one that does not exist, or one of a test split.
+        """
+        if not include_test and (tests := [path for path in paths if split_of(path) == "test"]):
+            shown = printable(os.fsencode(tests[0].name))
+            raise InputError(
+                f"{shown!r} and {len(tests) - 1:,} more are of a test split, which galleries must "
+                "not hold; leave them out or pass include_test (--include-test)"
+            )
+        self._parts = file_parts(paths, ParquetReader(include_test), "parquet file")
+
+    @property
+    def name(self) -> str:
+        """The file's name, or that of the folder that holds all files."""
+        return self._parts[0].name
+
+    def __iter__(self) -> Iterator[Record | Rejected]:
+        """Yield the rows of all files; a broken file is named and the next one goes on.
+
+        Raises:
+            InputError: a file lacks a column that is needed.
+            UnavailableError: pyarrow is not installed.
+        """
+        for part in self.parts():
+            yield from part
+
+    def parts(self) -> Sequence[FilePart]:
+        """Return a source for each file, once all files that open have the columns needed.
+
+        Raises:
+            InputError: a file lacks a column that is needed; better now than after hours.
+            UnavailableError: pyarrow is not installed.
+        """
+        for part in self._parts:
+            _check_columns(part.path, part.label)
+        return self._parts
+
+    def count(self) -> int | None:
+        """Return the number of rows, as the files' footers state."""
+        return total(self._parts)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns of a file are read, by what they mean."""
+
+    image: str
+    """Struct, binary or path."""
+    ids: tuple[str, ...]
+    split: tuple[str, ...]
+    fields: tuple[str, ...]
+
+    @property
+    def wanted(self) -> list[str]:
+        return list(dict.fromkeys((self.image, *self.ids, *self.split, *self.fields)))
+
+
+@dataclass(frozen=True)
+class ParquetReader:
+    """Reads the records of one parquet file."""
+
+    include_test: bool = False
+
+    def count(self, path: Path) -> int | None:
+        """Return the number of rows that the footer states, 0 where it cannot be read."""
+        try:
+            with _open(path) as file:
+                return int(file.metadata.num_rows)
+        except _Broken:
+            return 0
+
+    def records(self, path: Path, label: str) -> Iterator[Record | Rejected]:
+        """Yield the rows of a file; where it breaks, the rows before and the reason.
+
+        Raises:
+            InputError: it lacks a column that is needed.
+            UnavailableError: pyarrow is not installed.
+        """
+        row = 0
+        try:
+            with _open(path) as file:
+                columns = _columns(file.schema_arrow, label)
+                for batch in _batches(file, columns):
+                    for index in range(batch.num_rows):
+                        yield self._record(path, label, batch, index, row, columns)
+                        row += 1
+        except _Broken as broken:
+            reason = f"damaged after row {row:,} ({broken}); rows before were read; fetch it again"
+            yield Rejected(printable(label), reason)
+
+    def _record(
+        self, path: Path, label: str, batch: "RecordBatch", index: int, row: int, columns: _Columns
+    ) -> Record | Rejected:
+        cells = {name: _value(batch, name, index) for name in columns.wanted}
+        image = cells.pop(columns.image)
+        name = printable(f"{label}/{_row_name(image, cells, columns, row)}")
+        try:
+            self._check_split(cells, columns)
+            position = _position(cells, columns)
+            return Record(name, position, _content(image, path.parent))
+        except InputError as error:
+            return Rejected(name, str(error))
+
+    def _check_split(self, cells: dict[str, Any], columns: _Columns) -> None:
+        for name in columns.split:
+            split = str(cells.get(name) or "")
+            if not self.include_test and split_of(Path(split)) == "test":
+                raise InputError("a row of the test split; pass include_test to take those too")
+
+
+class _Broken(Exception):
+    """A file that is no parquet file, or breaks on the way."""
+
+
+@contextmanager
+def _open(path: Path) -> "Iterator[ParquetFile]":
+    parquet = _pyarrow_parquet()
+    with _breaking():
+        # Buffered and not prefetched: a column chunk of a row group may have gigabytes.
+        file: ParquetFile = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
+    try:
+        yield file
+    finally:
+        file.close(force=True)
+
+
+@contextmanager
+def _breaking() -> Iterator[None]:
+    """Turn every way in which a parquet file breaks into `_Broken`."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError, EOFError) as error:
+        raise _Broken(printable(str(error).strip() or type(error).__name__, limit=120)) from None
+
+
+def _pyarrow_parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise UnavailableError(
+            "reading parquet files needs pyarrow; pip install 'graticule[sources]'"
+        ) from None
+    return pyarrow.parquet
+
+
+def _check_columns(path: Path, label: str) -> None:
+    try:
+        with _open(path) as file:
+            schema = file.schema_arrow
+    except _Broken:
+        return  # told when its turn comes
+    _columns(schema, label)
+
+
+def _columns(schema: "Schema", label: str) -> _Columns:
+    """Return which columns to read.
+
+    Raises:
+        InputError: there is no photo, latitude or longitude.
+    """
+    by_name = {name.strip().lower(): name for name in reversed(schema.names)}
+    present = {field: _first(by_name, names) for field, names in POSITION_COLUMNS.items()}
+    image = _image_column(schema, by_name)
+    missing = [
+        f"{field} (or {', '.join(POSITION_COLUMNS[field][1:])})"
+        for field in ("latitude", "longitude")
+        if not present[field]
+    ]
+    if not image:
+        missing.append("image (a struct of bytes and path, bytes, or a path)")
+    if missing:
+        shown = printable(", ".join(schema.names)) or "none"
+        raise InputError(
+            f"parquet file {printable(label)!r} lacks the column {'; '.join(missing)}; it has: "
+            f"{shown}; rename or add columns"
+        )
+    return _Columns(
+        image,
+        tuple(filter(None, [_first(by_name, ID_COLUMNS)])),
+        tuple(filter(None, [by_name.get(SPLIT_COLUMN)])),
+        tuple(name for name in present.values() if name and name != image),
+    )
+
+
+def _first(by_name: dict[str, str], names: Sequence[str]) -> str:
+    return next((by_name[name] for name in names if name in by_name), "")
+
+
+def _image_column(schema: "Schema", by_name: dict[str, str]) -> str:
+    """Return the photo's column: the usual names first, then any that holds bytes and path."""
+    for name in IMAGE_COLUMNS:
+        if name in by_name and _holds_photos(schema.field(by_name[name]).type):
+            return by_name[name]
+    for name in schema.names:
+        if _is_image_struct(schema.field(name).type):
+            return str(name)
+    for name in PATH_COLUMNS:
+        if name in by_name and _is_text(schema.field(by_name[name]).type):
+            return by_name[name]
+    return ""
+
+
+def _holds_photos(kind: "DataType") -> bool:
+    return _is_image_struct(kind) or _is_bytes(kind) or _is_text(kind)
+
+
+def _is_image_struct(kind: "DataType") -> bool:
+    from pyarrow import types
+
+    if not types.is_struct(kind):
+        return False
+    names = {kind.field(index).name for index in range(kind.num_fields)}
+    return "bytes" in names and _is_bytes(kind.field("bytes").type)
+
+
+def _is_bytes(kind: "DataType") -> bool:
+    from pyarrow import types
+
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    )
+
+
+def _is_text(kind: "DataType") -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _batches(file: "ParquetFile", columns: _Columns) -> "Iterator[RecordBatch]":
+    """Yield batches of about `_BATCH_BYTES`, one row group after the other."""
+    for group in range(file.metadata.num_row_groups):
+        stated = file.metadata.row_group(group)
+        row_bytes = max(1, stated.total_byte_size // max(1, stated.num_rows))
+        rows = min(max(1, _BATCH_BYTES // row_bytes), _MAX_BATCH_ROWS)
+        batches = file.iter_batches(
+            batch_size=rows, row_groups=[group], columns=columns.wanted, use_threads=False
+        )
+        while True:
+            with _breaking():
+                batch = next(batches, None)
+            if batch is None:
+                break
+            yield batch
+
+
+def _value(batch: "RecordBatch", name: str, index: int) -> object:
+    """Return a cell as a plain value; one that Python cannot hold, as its text."""
+    cell = batch.column(name)[index]
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return str(cell)
+
+
+def _row_name(image: object, cells: dict[str, Any], columns: _Columns, row: int) -> str:
+    """Return the photo's own path, else its id, else its row."""
+    path = image.get("path") if isinstance(image, dict) else image
+    if isinstance(path, str) and path:
+        return path
+    return next((str(cells[name]) for name in columns.ids if cells[name] is not None), str(row))
+
+
+def _position(cells: dict[str, Any], columns: _Columns) -> Position:
+    position = stated_position({name: cells[name] for name in columns.fields})
+    if position is None:
+        raise InputError("no position: latitude and longitude are empty; fill them in")
+    return position
+
+
+def _content(image: object, folder: Path) -> bytes | Path:
+    """Return the photo's bytes, or where they are.
+
+    Raises:
+        InputError: there are none, too many, or the path leads out of `folder`.
+    """
+    data = image.get("bytes") if isinstance(image, dict) else image
+    path = image.get("path") if isinstance(image, dict) else image
+    if isinstance(data, bytes) and data:
+        limit = Limits().max_bytes
+        if len(data) > limit:
+            raise InputError(f"{len(data):,} bytes, limit {limit:,}; scale the photo down")
+        return data
+    if not isinstance(path, str) or not path:
+        raise InputError("no photo in this row; fill in its bytes or its path")
+    relative = PurePosixPath(path.replace("\\", "/"))
+    if relative.is_absolute() or ".." in relative.parts:
+        raise InputError(f"path {printable(path)!r} leads out of the file's folder; move it there")
+    found = folder / relative
+    if not found.is_file():
+        raise InputError(f"no file {printable(path)!r} beside the parquet file; put it there")
+    return found
