@@ -12,7 +12,6 @@ The gallery is made beside its place and renamed when it is whole: a build that 
 nothing that opens, and the tiles it encoded are not encoded again.
 """
 
-import hashlib
 import json
 import shutil
 import time
@@ -23,31 +22,32 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from encoders import load_encoder
 from encoders.base import Encoder
 from encoders.photo_file import printable
 from geo.cells import centres, parents
 from geo.errors import InputError
 from index_builder.cell_kappa import Kappa, calibrated_kappa
+from index_builder.cell_plan import (
+    CODE_LEVEL,
+    PROTOTYPE_LEVEL,
+    Plan,
+    made_from,
+    planned,
+    settings_of,
+    width_km,
+)
 from index_builder.cell_prototypes import Averaged, Prototypes, Survey, Tell, rows_in, survey
 from index_builder.cell_tables import learned_tables
 from index_builder.cell_tiles import KEPT, Tiles, encode_tiles, tile_encoder, tiles_digest
 from index_builder.cell_writing import no_tiles, write_cells
 from index_builder.files import PARTIAL, FolderLock, write_atomically
-from index_builder.gallery import Gallery, attach, check_encoder
+from index_builder.gallery import Gallery, attach
 from index_builder.manifest import Manifest, read_manifest
 from index_builder.points import IndexSettings
 from index_builder.records import Rejected, Source
 
-PROTOTYPE_LEVEL, CODE_LEVEL = 15, 16
-"""The published levels: about 281 and 140 m a side."""
-FINEST = 24
-MOST_FINER = 6
-"""Levels between prototypes and codes at most, as in `cellcodes`."""
 TEMPERATURE = 1 / 0.07
 """Factor on cosines where none was trained for the space: where contrastive training begins."""
-CELL_SPACE = "cell"
-"""The space of `cellcodes`, which has learned prototypes."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,6 @@ class CellsReport:
     unchanged: bool
     """Whether the same cells were there already."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is asked for, checked."""
-
-    gallery: Gallery
-    out: Path
-    space: str
-    prototype_level: int
-    code_level: int
-    encoder: Encoder | None
-    kappa: float | None
-    min_photos: int
-    tell: Tell
-
-    @property
-    def learned(self) -> bool:
-        return self.space == CELL_SPACE and self.encoder is not None
 
 
 def build_cells(
@@ -133,12 +114,12 @@ def build_cells(
         UnavailableError: a gallery is open elsewhere, or weights or a package are missing.
     """
     started = time.monotonic()
-    plan = _planned(gallery, Path(out), space, encoder, tiles is not None, progress,
-                    prototype_level=prototype_level, code_level=code_level, kappa=kappa,
-                    min_photos=min_photos)  # fmt: skip
-    found = survey(gallery, code_level, _width_km(prototype_level), plan.tell)
+    plan = planned(gallery, Path(out).absolute(), space, encoder, tiles is not None, progress,
+                   prototype_level=prototype_level, code_level=code_level, kappa=kappa,
+                   min_photos=min_photos)  # fmt: skip
+    found = survey(gallery, code_level, width_km(prototype_level), plan.tell)
     if plan.out.exists():
-        asked = _made_from(plan, found, tiles_digest(tiles) if tiles else "")
+        asked = made_from(plan, found, tiles_digest(tiles) if tiles else "")
         if same := _unchanged(plan, asked, replace=replace, started=started):
             return same
     work = plan.out.with_name(f"{PARTIAL}{plan.out.name}")
@@ -154,75 +135,7 @@ def build_cells(
     return report
 
 
-def _planned(
-    gallery: Gallery,
-    out: Path,
-    space: str,
-    encoder: Encoder | None,
-    tiled: bool,
-    progress: Tell | None,
-    *,
-    prototype_level: int,
-    code_level: int,
-    kappa: float | None,
-    min_photos: int,
-) -> _Plan:
-    made = gallery.manifest.encoder
-    if gallery.manifest.kind != "photos":
-        raise InputError(
-            f"gallery {gallery.name!r} holds {gallery.manifest.kind}, photos are needed; give a "
-            "gallery that `graticule gallery build` made"
-        )
-    space = space or (made.retrieval or tuple(made.spaces))[0]
-    if space not in made.spaces:
-        raise InputError(
-            f"gallery {gallery.name!r} has the spaces {', '.join(made.spaces)}, not "
-            f"{printable(space)!r}; choose one of them"
-        )
-    check_levels(prototype_level, code_level)
-    if kappa is not None and not 0 <= kappa <= 1e6:
-        raise InputError(f"kappa {kappa:g}, limits 0 to 1,000,000; give another factor, or none")
-    if min_photos < 1:
-        raise InputError(f"min_photos {min_photos}, limit 1 or more; give a whole number there")
-    if encoder is None and (tiled or space == CELL_SPACE):
-        encoder = gallery.codebook_encoder or load_encoder(made.load)
-    if encoder is not None:
-        check_encoder(repr(gallery.name), gallery.manifest, encoder.card)
-    tell = progress or (lambda stage, done, total: None)
-    return _Plan(gallery, out, space, prototype_level, code_level, encoder, kappa, min_photos, tell)
-
-
-def check_levels(prototype_level: int, code_level: int) -> None:
-    """Refuse levels that make no cells of a place.
-
-    Raises:
-        InputError: outside 0 to 24, or codes coarser or more than 6 finer than prototypes.
-    """
-    if not 0 <= prototype_level <= FINEST:
-        raise InputError(
-            f"level {prototype_level} of prototypes, limits 0 to {FINEST}; 15 is about 281 m a side"
-        )
-    if not prototype_level <= code_level <= min(prototype_level + MOST_FINER, FINEST):
-        raise InputError(
-            f"level {code_level} of codes, limits {prototype_level} (that of prototypes) to "
-            f"{min(prototype_level + MOST_FINER, FINEST)}; give one between"
-        )
-
-
-def _width_km(level: int) -> float:
-    """About the widest that a cell of a level is, corner to corner."""
-    return float(2.0**-level * 15_536)
-
-
-def _made_from(plan: _Plan, found: Survey, tiles_sha256: str) -> str:
-    parts = [
-        1, plan.gallery.manifest.encoder.fingerprint, plan.space, found.sha256, tiles_sha256,
-        plan.prototype_level, plan.code_level, plan.kappa, plan.min_photos, plan.learned,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _unchanged(plan: _Plan, asked: str, *, replace: bool, started: float) -> CellsReport | None:
+def _unchanged(plan: Plan, asked: str, *, replace: bool, started: float) -> CellsReport | None:
     """Return a report where `out` holds these very cells; None where it may be made anew."""
     shown = repr(printable(str(plan.out)))
     if plan.out.is_dir() and not any(plan.out.iterdir()):
@@ -256,7 +169,7 @@ def _work_in(work: Path) -> FolderLock:
 
 
 def _built(
-    plan: _Plan,
+    plan: Plan,
     found: Survey,
     source: Source | None,
     work: Path,
@@ -271,14 +184,14 @@ def _built(
         encode, way = tile_encoder(plan.encoder, plan.space)
         identity = f"{plan.encoder.card.fingerprint} {plan.space} {way}"
         tiles, tiles_sha256 = encode_tiles(
-            source, plan.code_level, 2 * _width_km(plan.code_level), encode, identity, work,
+            source, plan.code_level, 2 * width_km(plan.code_level), encode, identity, work,
             plan.tell,
         )  # fmt: skip
     prototypes, everywhere, kappa = _parts(plan, found, tiles)
     _check_something(plan, prototypes, everywhere, found)
     settings: dict[str, JsonValue] = {
-        **_settings(plan, found, kappa),
-        "made_from": _made_from(plan, found, tiles_sha256),
+        **settings_of(plan, found, kappa),
+        "made_from": made_from(plan, found, tiles_sha256),
         "aerial_by": way,
         "tiles_source": source.name if source else "",
         "tiles": everywhere.count,
@@ -303,7 +216,7 @@ def _built(
     return _report(manifest, plan.out, rejected, time.monotonic() - started)
 
 
-def _parts(plan: _Plan, found: Survey, tiles: Tiles | None) -> tuple[Prototypes, Tiles, Kappa]:
+def _parts(plan: Plan, found: Survey, tiles: Tiles | None) -> tuple[Prototypes, Tiles, Kappa]:
     """Return prototypes, all tiles and the factor between them."""
     if plan.learned:
         assert plan.encoder is not None
@@ -329,13 +242,13 @@ def _parts(plan: _Plan, found: Survey, tiles: Tiles | None) -> tuple[Prototypes,
     return averaged, tiles, calibrated_kappa(averaged, tiles, plan.code_level, temperature)
 
 
-def _check_something(plan: _Plan, prototypes: Prototypes, tiles: Tiles, found: Survey) -> None:
+def _check_something(plan: Plan, prototypes: Prototypes, tiles: Tiles, found: Survey) -> None:
     """Refuse to make a gallery of nothing, or of photos and tiles of different regions."""
     if not len(prototypes.cells):
         raise InputError(
             f"none of {len(found.numbers):,} photos of gallery {plan.gallery.name!r} makes a cell "
             f"of level {plan.prototype_level} ({found.left_out:,} are placed less well than "
-            f"{_width_km(plan.prototype_level):.2g} km; {plan.min_photos} a cell are needed); give "
+            f"{width_km(plan.prototype_level):.2g} km; {plan.min_photos} a cell are needed); give "
             "a coarser level or more photos"
         )
     if not len(tiles.cells) or plan.learned:
@@ -350,22 +263,7 @@ def _check_something(plan: _Plan, prototypes: Prototypes, tiles: Tiles, found: S
         )
 
 
-def _settings(plan: _Plan, found: Survey, kappa: Kappa) -> dict[str, JsonValue]:
-    return {
-        "space": plan.space,
-        "prototype_level": plan.prototype_level,
-        "code_level": plan.code_level,
-        "prototypes_by": "learned" if plan.learned else "averaged",
-        "min_photos": plan.min_photos,
-        "kappa": dict(vars(kappa)),
-        "gallery": plan.gallery.name,
-        "gallery_sha256": found.sha256,
-        "photos": len(found.numbers),
-        "left_out": found.left_out,
-    }
-
-
-def _manifest(plan: _Plan, settings: dict[str, JsonValue], index: IndexSettings) -> Manifest:
+def _manifest(plan: Plan, settings: dict[str, JsonValue], index: IndexSettings) -> Manifest:
     made, now = plan.gallery.manifest.encoder, datetime.now(UTC)
     spaces = {plan.space: made.spaces[plan.space]}
     encoder = made.model_copy(update={"spaces": spaces, "retrieval": (plan.space,)})
