@@ -27,8 +27,10 @@ POSITION_COLUMNS: dict[str, tuple[str, ...]] = {
     "city": ("city", "town"),
 }
 """Columns of a position, and what else they may be called."""
-FILE_COLUMNS = ("file", "filename", "file_name", "path", "image_id", "image", "photo", "img_id")
-FILE_COLUMNS += ("img_file", "image_path", "image_file")
+FILE_COLUMNS = (
+    *("file", "filename", "file_name", "path", "image_id", "image", "photo"),
+    *("img_id", "img_file", "image_path", "image_file"),
+)
 """What the column that names the photo may be called."""
 COLUMNS = Columns(
     {"file": FILE_COLUMNS, **POSITION_COLUMNS}, required=("file", "latitude", "longitude")

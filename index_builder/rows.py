@@ -8,6 +8,7 @@ import bz2
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ MAX_JSON_BYTES = 100_000_000
 """A JSON file is read whole; larger ones are to be written as JSON lines."""
 _JSON_LINES = (".jsonl", ".ndjson")
 _BOM = b"\xef\xbb\xbf"
-_PACKED = {".gz": gzip.open, ".bz2": bz2.open}
+_BROKEN = (OSError, EOFError, zlib.error)
+"""What reading raises of a disk that fails, or of a packed file that is cut off."""
+_PACKED = (".gz", ".bz2")
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,11 @@ class Table:
     def __post_init__(self) -> None:
         self.header, self.separator = self.columns.header, "\t"
         if not self.header:
-            with opened(self.path, self.what) as file:
-                line = _decoded(_line(file, self._shown), self._shown)
+            try:
+                with opened(self.path, self.what) as file:
+                    line = next(_Lines(file, self._shown), "")
+            except _BROKEN as error:
+                raise _unreadable(self.path, self.what, error) from None
             self.separator = max(",;\t", key=line.count)
             self.header = tuple(next(csv.reader([line], delimiter=self.separator), []))
         self._places = self._find_columns()
@@ -94,7 +100,7 @@ class Table:
                     f"{self._shown} is not CSV: {error} near byte {lines.offset:,}; "
                     "is a quotation mark left open? save it as CSV"
                 ) from None
-            except OSError as error:  # also a packed file that is cut off
+            except _BROKEN as error:
                 raise _unreadable(self.path, self.what, error) from None
 
     def at(self, file: IO[bytes], offset: int) -> Cells:
@@ -167,7 +173,7 @@ def first_line(path: Path) -> str:
     with opened(path, "file") as file:
         try:
             return file.readline(MAX_LINE_BYTES).removeprefix(_BOM).decode().rstrip("\r\n")
-        except (UnicodeDecodeError, EOFError, OSError):
+        except (UnicodeDecodeError, *_BROKEN):
             return ""
 
 
@@ -259,10 +265,6 @@ class _Lines:
         return _decoded(_checked(line, self._shown), self._shown, first=first)
 
 
-def _line(file: IO[bytes], shown: str) -> bytes:
-    return _checked(file.readline(MAX_LINE_BYTES + 1), shown)
-
-
 def _checked(line: bytes, shown: str) -> bytes:
     if len(line) > MAX_LINE_BYTES:
         raise InputError(f"{shown} has a line over {MAX_LINE_BYTES:,} bytes; save it as CSV")
@@ -283,14 +285,15 @@ def opened(path: Path, what: str) -> IO[bytes]:
         InputError: there is no such file, or it may not be read.
     """
     try:
-        unpack = _PACKED.get(path.suffix)
-        return unpack(path, "rb") if unpack else path.open("rb")
+        if path.suffix == ".gz":
+            return gzip.GzipFile(path)  # type: ignore[return-value]  # a file but by its type
+        return bz2.BZ2File(path) if path.suffix == ".bz2" else path.open("rb")
     except FileNotFoundError:
         raise InputError(f"no {what} at {printable(str(path))!r}; check the path") from None
     except OSError as error:
         raise _unreadable(path, what, error) from None
 
 
-def _unreadable(path: Path, what: str, error: OSError) -> InputError:
-    reason = error.strerror or printable(str(error), 120)
+def _unreadable(path: Path, what: str, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or printable(str(error), 120)
     return InputError(f"cannot read {what} {printable(str(path))!r} ({reason}); give a CSV file")

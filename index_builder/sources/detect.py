@@ -165,26 +165,41 @@ def _no_table(path: Path) -> str:
 def _of_folder(folder: Path) -> Found:
     fits: dict[str, tuple[Path, ...]] = {}
     names = _names(folder)
-    if {"train.csv", "test.csv"} & set(names) and (folder / "images").is_dir():
+    if _is_osv5m(folder, names):
         return Found("osv5m", (folder,))
     for format in ("webdataset", "parquet"):
         if shards := _shards(folder, format):
             fits[format] = shards
-    for format, tables in _tables(folder, names).items():
-        fits[format] = tables
+    tables = _tables(folder, names)
+    fits |= tables
+    if tables:
         fits.pop("webdataset", None)  # they hold the images that the table names
     if _is_tiles(folder, names):
         fits["tiles"] = (folder,)
-    if any(map(is_photo_name, names)) or set(names) & set(POSITION_FILES):
-        fits.setdefault("folder", (folder,))
-        fits.pop("mp16", None) if set(fits) == {"folder", "mp16"} else None
+    if set(names) & set(POSITION_FILES) or (not tables and any(map(is_photo_name, names))):
+        fits["folder"] = (folder,)
     if len(fits) > 1:
         raise InputError(
             f"{_shown(folder)} fits several formats ({', '.join(fits)}); name one with --format: "
             f"{_formats()}"
         )
     format, paths = next(iter(fits.items()), ("folder", (folder,)))
-    return Found(format, paths)
+    return Found(format, _one_table(folder, format, paths) if tables else paths)
+
+
+def _is_osv5m(folder: Path, names: Sequence[str]) -> bool:
+    tables = [folder / name for name in ("train.csv", "test.csv") if name in names]
+    whole = "images" in names and (folder / "images").is_dir()
+    return whole and any(table_format(first_line(table)) == "osv5m" for table in tables)
+
+
+def _one_table(folder: Path, format: str, tables: tuple[Path, ...]) -> tuple[Path, ...]:
+    if len(tables) != 1:
+        names = printable(", ".join(table.name for table in tables)) or "none"
+        raise InputError(
+            f"{len(tables)} tables of the format {format} in {_shown(folder)} ({names}); name one"
+        )
+    return tables
 
 
 def _tables(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, ...]]:
@@ -221,11 +236,7 @@ def _paths(path: Path, format: str) -> tuple[Path, ...]:
         return found
     if not path.is_dir():
         return (path,)
-    tables = _tables(path, _names(path)).get(format, ())
-    if len(tables) != 1:
-        count = f"{len(tables)} tables" if tables else "no table"
-        raise InputError(f"{count} of the format {format} in {_shown(path)}; name the file")
-    return tables
+    return _one_table(path, format, _tables(path, _names(path)).get(format, ()))
 
 
 def _shards(folder: Path, format: str) -> tuple[Path, ...]:

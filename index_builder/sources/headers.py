@@ -45,8 +45,10 @@ _YFCC_TAIL = (
 )
 _YFCC_HEADS = {23: ("id",), 24: ("id", "hash"), 25: ("row", "id", "hash")}
 YFCC_WIDTHS = tuple(_YFCC_HEADS)
-_YFCC_WANTED = ("id", "hash", "author", "date", "longitude", "latitude", "level", "licence")
-_YFCC_WANTED += ("licence_url", "extension", "video")
+_YFCC_WANTED = (
+    *("id", "hash", "author", "date", "longitude", "latitude", "level"),
+    *("licence", "licence_url", "extension", "video"),
+)
 
 
 def yfcc_columns(line: str) -> Columns | None:
