@@ -86,10 +86,10 @@ def cells(
     """
     from encoders import load_encoder
     from index_builder import open_gallery
-    from index_builder.cell_plan import check_levels
+    from index_builder.cell_plan import FINEST, check_levels
     from index_builder.cells import build_cells
 
-    finer = level + 1 if code_level is None else code_level
+    finer = min(level + 1, FINEST) if code_level is None else code_level
     check_levels(level, finer)
     source = _tile_source(tiles, scheme) if tiles else None
     with open_gallery(gallery) as photos, _Bar(quiet=as_json) as bar:

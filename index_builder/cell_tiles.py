@@ -21,7 +21,7 @@ from geo.cells import CellIds, cell_ids
 from geo.errors import InputError
 from index_builder.cell_prototypes import Matrix, Tell, unit_rows
 from index_builder.files import read_regular, write_atomically
-from index_builder.records import Record, Rejected, Source, content_id, nothing_usable
+from index_builder.records import Record, Rejected, Source, content_id
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -129,10 +129,20 @@ def encode_tiles(
         used, seen = used + len(cells), seen + len(records) + len(refused)
         tell("encoding tiles", seen, total)
     if not sums:
-        raise nothing_usable(source.name, len(rejected), next(iter(rejected), None))
+        raise _no_tiles(source.name, rejected)
     order = np.array(sorted(sums), np.uint64)
     vectors = unit_rows(np.stack([sums[cell] for cell in order.tolist()]))
     return Tiles(order, vectors, used, tuple(rejected)), _over(keys)
+
+
+def _no_tiles(name: str, rejected: Sequence[Rejected]) -> InputError:
+    shown = repr(printable(name))
+    if not rejected:
+        return InputError(f"no tiles in {shown}; give a folder of ZOOM/COLUMN/ROW.png or GeoTIFFs")
+    return InputError(
+        f"none of {len(rejected):,} tiles in {shown} can be used, for example "
+        f"{rejected[0].name!r}: {rejected[0].reason}"
+    )
 
 
 def _chunks(source: Source) -> Iterator[tuple[list[tuple[Record, bytes]], list[Rejected]]]:

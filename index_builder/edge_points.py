@@ -16,13 +16,14 @@ import numpy as np
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.files import read_only
-from index_builder.filters import Words, filter_of
+from index_builder.filters import Words, filter_of, storable
 from index_builder.points import (
     EVERYWHERE,
     KEYWORDS,
     LOCATION,
     PAGE,
     IndexSettings,
+    Plan,
     ScoredPoint,
     StoredPoint,
     Vector,
@@ -35,8 +36,8 @@ from index_builder.points import (
 if TYPE_CHECKING:
     import qdrant_edge
 
-FULL_SCAN_KB = 10_000
-"""Qdrant's default: what is smaller is compared whole, without the graph."""
+FULL_SCAN_KB = INDEXING_KB = 10_000
+"""Qdrant's defaults: what is smaller is compared whole, without the graph or small copies."""
 
 
 class EdgeStore:
@@ -84,9 +85,14 @@ class EdgeStore:
             )
             for space, size in self._spaces.items()
         }
+        tuned = edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_KB)
         # Without a log of its own, what `flush` wrote is what there is: builds flush each batch.
         config: qdrant_edge.EdgeConfig = edge.EdgeConfig(
-            vectors=params, hnsw_config=graph, quantization_config=small, wal_enabled=False
+            vectors=params,
+            hnsw_config=graph,
+            quantization_config=small,
+            optimizers=tuned,
+            wal_enabled=False,
         )
         return config
 
@@ -116,7 +122,7 @@ class EdgeStore:
             self._edge.Point(
                 point_uuid(point.id),
                 {space: vector.tolist() for space, vector in point.vectors.items()},
-                dict(point.payload),
+                storable(point.payload),
             )
             for point in points
         ]
@@ -141,25 +147,20 @@ class EdgeStore:
         with_vectors: bool = False,
     ) -> list[ScoredPoint]:
         """See `PointStore.search`."""
+        edge = self._edge
         check_vector(vector, self._spaces[space])
-        edge, index = self._edge, self._index
-        exact = exact or (index.hnsw and bool(where))
-        small = edge.QuantizationSearchParams(rescore=True, oversampling=index.oversampling)
-        params = (
-            edge.SearchParams(exact=True)
-            if exact
-            else edge.SearchParams(hnsw_ef=max(index.ef, limit), quantization=small)
-        )
+        plan = Plan.of(self._index, where, check_limit(limit), exact=exact)
+        small = edge.QuantizationSearchParams(rescore=True, oversampling=plan.oversampling)
         request = edge.QueryRequest(
-            limit=check_limit(limit),
+            limit=limit,
             query=edge.Query.Nearest(vector.tolist(), using=space),
             filter=self._filter(where),
-            params=params,
+            params=edge.SearchParams(hnsw_ef=plan.ef, exact=plan.exact, quantization=small),
             with_payload=True,
             with_vector=with_vectors,
         )
         hits = self._shard.query(request)
-        if len(hits) < limit and not exact and len(hits) < self.count(where):
+        if len(hits) < limit and not plan.exact and len(hits) < self.count(where):
             return self.search(
                 space, vector, limit, where=where, exact=True, with_vectors=with_vectors
             )

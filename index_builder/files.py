@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -31,13 +32,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -59,12 +60,35 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def sweep(folder: Path, pattern: str = f"**/{PARTIAL}*") -> None:
-    """Delete what writers that were killed left in `folder` more than a day ago."""
+def sweep(folder: Path, pattern: str = f"**/{PARTIAL}*", *, older_s: float = STALE_S) -> None:
+    """Delete what writers that were killed left in `folder`.
+
+    Args:
+        folder: and what is below it.
+        pattern: of the files.
+        older_s: leave alone what is younger; 0 for a folder whose lock one holds.
+    """
     for path in folder.glob(pattern):
         with contextlib.suppress(OSError):  # somebody else was faster, or it is not ours
-            if path.lstat().st_mtime < time.time() - STALE_S:
+            if path.lstat().st_mtime <= time.time() - older_s:
                 path.unlink()
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Refuse to go on writing where the disk is almost full.
+
+    Files that are mapped into memory cannot report a full disk: the system ends the process.
+
+    Raises:
+        InputError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{free / 1e6:,.0f} MB free on the disk of {printable(str(folder))!r}, "
+            f"{needed / 1e6:,.0f} MB are needed to go on; free space and run the same command "
+            "again, it goes on where it stopped"
+        )
 
 
 def read_only(folder: Path, reason: str | None) -> InputError:
@@ -75,7 +99,8 @@ def read_only(folder: Path, reason: str | None) -> InputError:
     )
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def unwritable(path: Path, error: OSError) -> InputError:
+    """Return the error of a file that cannot be written, for want of space or of rights."""
     return InputError(
         f"cannot write {printable(str(path))!r} ({error.strerror}); free space or choose a "
         "folder you may write to"
@@ -97,7 +122,7 @@ class FolderLock:
         except OSError as error:
             if error.errno in _READ_ONLY and (folder / "manifest.json").exists():
                 raise read_only(folder, error.strerror) from None
-            raise _unwritable(folder / "lock", error) from None
+            raise unwritable(folder / "lock", error) from None
         if not _take(self._file.fileno()):
             self._file.seek(0)
             holder = self._file.read(20).strip() or "unknown"

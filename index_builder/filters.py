@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from index_builder.points import LOCATION, Box, Ring, Where, point_uuid, polygon_parts
+from index_builder.points import LOCATION, Box, Payload, Ring, Where, point_uuid, polygon_parts
+
+NEAR = 1e-9
+"""Degrees that nobody can tell apart: 0.1 mm."""
 
 
 class Words(NamedTuple):
@@ -48,13 +51,39 @@ def filter_of(where: Where, words: Words) -> Any:
     return said.Filter(must=must or None, must_not=must_not or None)
 
 
+def storable(payload: Payload) -> Payload:
+    """Return a payload whose location Qdrant can index: no pole, and not longitude 180 itself.
+
+    Its index takes latitude 90 for -90 and longitude 180 for -180, and then silently finds
+    nothing; such points are moved by 0.2 mm.
+    """
+    place = payload.get(LOCATION)
+    if not isinstance(place, dict):
+        return dict(payload)
+    lat, lon = place["lat"], place["lon"]
+    if not isinstance(lat, int | float) or not isinstance(lon, int | float):
+        return dict(payload)
+    moved: Payload = {"lat": _within(lat, 90, 2 * NEAR), "lon": _within(lon, 180, 2 * NEAR)}
+    return {**payload, LOCATION: moved}
+
+
+def _within(degrees: float, limit: float, distance: float) -> float:
+    """Return degrees no nearer to plus or minus `limit` than `distance`."""
+    return min(max(degrees, distance - limit), limit - distance)
+
+
+def _corner(lat: float, lon: float, said: Any) -> Any:
+    return said.GeoPoint(lat=_within(lat, 90, NEAR), lon=_within(lon, 180, NEAR))
+
+
 def _box(box: Box, said: Any) -> Any:
+    """Return a condition that holds on the box's border too, which Qdrant's boxes leave out."""
     south, west, north, east = box
     spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     boxes = [
         said.GeoBoundingBox(
-            top_left=said.GeoPoint(lon=left, lat=north),
-            bottom_right=said.GeoPoint(lon=right, lat=south),
+            top_left=_corner(north + 4 * NEAR, left - 4 * NEAR, said),
+            bottom_right=_corner(south - 4 * NEAR, right + 4 * NEAR, said),
         )
         for left, right in spans
     ]
@@ -65,7 +94,7 @@ def _box(box: Box, said: Any) -> Any:
 def _polygon(polygon: Ring, words: Words) -> Any:
     said = words.library
     rings = [
-        words.ring([said.GeoPoint(lon=lon, lat=lat) for lat, lon in ring])
+        words.ring([_corner(lat, lon, said) for lat, lon in ring])
         for ring in polygon_parts(polygon)
     ]
     found = [said.FieldCondition(key=LOCATION, geo_polygon=ring) for ring in rings]

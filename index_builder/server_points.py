@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geo.errors import InputError
-from index_builder.filters import Words, filter_of
+from index_builder.filters import Words, filter_of, storable
 from index_builder.manifest import BUILD, Manifest
 from index_builder.points import (
     EVERYWHERE,
     PAGE,
     IndexSettings,
+    Plan,
     ScoredPoint,
     StoredPoint,
     Vector,
@@ -152,7 +153,7 @@ class ServerStore:
             self._models.PointStruct(
                 id=point_uuid(point.id),
                 vector={space: vector.tolist() for space, vector in point.vectors.items()},
-                payload=dict(point.payload),
+                payload=storable(point.payload),
             )
             for point in points
         ]
@@ -170,31 +171,28 @@ class ServerStore:
         with_vectors: bool = False,
     ) -> list[ScoredPoint]:
         """See `PointStore.search`."""
+        models = self._models
         check_vector(vector, self._spaces[space])
-        models, index = self._models, self._index
-        exact = exact or (index.hnsw and bool(where))
-        small = models.QuantizationSearchParams(rescore=True, oversampling=index.oversampling)
-        params = (
-            models.SearchParams(exact=True)
-            if exact
-            else models.SearchParams(hnsw_ef=max(index.ef, limit), quantization=small)
-        )
-        found = self._calls.read(
+        plan = Plan.of(self._index, where, check_limit(limit), exact=exact)
+        small = models.QuantizationSearchParams(rescore=True, oversampling=plan.oversampling)
+        hits = self._calls.read(
             self._client.query_points,
             self._collection,
             query=vector.tolist(),
             using=space,
-            limit=check_limit(limit),
+            limit=limit,
             query_filter=self._filter(where),
-            search_params=params,
+            search_params=models.SearchParams(
+                hnsw_ef=plan.ef, exact=plan.exact, quantization=small
+            ),
             with_payload=True,
             with_vectors=with_vectors,
         ).points
-        if len(found) < limit and not exact and len(found) < self.count(where):
+        if len(hits) < limit and not plan.exact and len(hits) < self.count(where):
             return self.search(
                 space, vector, limit, where=where, exact=True, with_vectors=with_vectors
             )
-        return [ScoredPoint(hit.payload or {}, hit.score, _vectors(hit.vector)) for hit in found]
+        return [ScoredPoint(hit.payload or {}, hit.score, _vectors(hit.vector)) for hit in hits]
 
     def _filter(self, where: Where) -> "Filter | None":
         models = self._models

@@ -248,9 +248,11 @@ def _position(raster: "DatasetReader", window: "Window") -> Position:
     right, bottom = left + window.width, top + window.height
     columns = [(left + right) / 2, left, right, left, right]
     rows = [(top + bottom) / 2, top, top, bottom, bottom]
-    points = [raster.transform * point for point in zip(columns, rows, strict=True)]
+    a, b, c, d, e, f = tuple(raster.transform)[:6]
+    xs = [a * column + b * row + c for column, row in zip(columns, rows, strict=True)]
+    ys = [d * column + e * row + f for column, row in zip(columns, rows, strict=True)]
     with quiet():
-        longitudes, latitudes = transform(raster.crs, "EPSG:4326", *zip(*points, strict=True))
+        longitudes, latitudes = transform(raster.crs, "EPSG:4326", xs, ys)
     if not np.isfinite([*longitudes, *latitudes]).all():
         raise InputError("lies outside its coordinate system; state the right one")
     longitude = (longitudes[0] + 180.0) % 360.0 - 180.0

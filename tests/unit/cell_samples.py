@@ -83,7 +83,7 @@ class TileList:
 
     records: Sequence[Record | Rejected]
     name: str = "tiles"
-    heard: Callable[[int], None] = field(default=lambda number: None)
+    heard: Callable[[int], object] = field(default=lambda number: None)
 
     def __iter__(self) -> Iterator[Record | Rejected]:
         for number, record in enumerate(self.records):
