@@ -1,8 +1,9 @@
 """Progress bars for long work: what is done, how fast, how long it will take."""
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from encoders.photo_file import printable
 from geo.errors import UnavailableError
 from geo.gazetteer import Gazetteer, default_path
 from index_builder.build import BuildReport, build_gallery
@@ -22,6 +24,7 @@ from index_builder.build import Progress as BuildProgress
 
 if TYPE_CHECKING:
     from agent.geolocator import Geolocator
+    from index_builder.records import Source
 
 SHOWN_REJECTS = 5
 
@@ -42,14 +45,22 @@ def progress_bar(*, quiet: bool = False) -> Progress:
 
 
 def build_with_progress(
-    folder: Path,
+    source: "Path | Source",
     out: Path,
     *,
-    positions: Path | None = None,
     fresh: bool = False,
     quiet: bool = False,
+    **options: Any,
 ) -> BuildReport:
-    """Build a gallery under a progress bar, anew where `fresh`, and say what came of it."""
+    """Build a gallery under a progress bar and say what came of it.
+
+    Args:
+        source: of the photos.
+        out: folder of the gallery.
+        fresh: discard what it holds.
+        quiet: show nothing.
+        options: others of `build_gallery`.
+    """
     with progress_bar(quiet=quiet) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -60,20 +71,28 @@ def build_with_progress(
                 tasks[progress.stage],
                 completed=progress.done,
                 total=progress.total or None,
-                rate=f"{progress.photos_per_s:.1f} photos/s",
+                rate=f"{progress.photos_per_s:,.1f} photos/s" if progress.photos_per_s else "",
             )
 
-        report = build_gallery(folder, out, positions=positions, progress=tell, resume=not fresh)
-    console = Console(quiet=quiet, highlight=False, markup=False)
-    console.print(
-        f"Gallery {report.path}: {report.added} added, {report.skipped} there already, "
-        f"{len(report.rejected)} rejected, {report.photos} photos in all, {report.seconds:.1f} s"
-    )
-    for rejected in report.rejected[:SHOWN_REJECTS]:
-        console.print(f"  rejected {rejected.name}: {rejected.reason}")
-    if len(report.rejected) > SHOWN_REJECTS:
-        console.print(f"  ... all of them in {report.path / 'rejects.jsonl'}")
+        report = build_gallery(source, out, progress=tell, resume=not fresh, **options)
+    _tell(report, Console(quiet=quiet, highlight=False, markup=False))
     return report
+
+
+def _tell(report: BuildReport, console: Console) -> None:
+    console.print(
+        f"Gallery {printable(os.fsencode(report.path), 4096)}: {report.added:,} added, "
+        f"{report.updated:,} updated, {report.skipped:,} there already, "
+        f"{report.rejected:,} rejected, {report.photos:,} in all, {report.seconds:.1f} s",
+        soft_wrap=True,
+    )
+    for rejected in report.examples[:SHOWN_REJECTS]:
+        console.print(f"  rejected {rejected.name}: {rejected.reason}", soft_wrap=True)
+    if report.rejected > SHOWN_REJECTS:
+        for reason, count in list(report.reasons.items())[:SHOWN_REJECTS]:
+            console.print(f"  {count:,} rejected: {reason}", soft_wrap=True)
+        shown = printable(os.fsencode(report.rejects_path), 4096)
+        console.print(f"  ... all of them in {shown}", soft_wrap=True)
 
 
 def prepare_gazetteer(*, quiet: bool = False) -> None:

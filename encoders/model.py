@@ -147,6 +147,21 @@ class FamilyEncoder:
                 chunks.append(self.heads.encode_photos(features))
         return _joined(chunks)
 
+    def as_seen(self, image: Image.Image) -> Image.Image:
+        """Return the smallest photo that encodes to the same vectors, bit for bit.
+
+        It is what the tower sees of an RGB photo: whoever waits for the encoder with many photos
+        holds little of each, and the work of preparing them is done. A family that looks at
+        segmentation maps needs the whole photo.
+
+        Raises:
+            UnavailableError: the tower's weights are not on this machine.
+        """
+        preprocessing = self.backbone.spec.preprocessing
+        if "segments" in self.heads.needs:
+            return image
+        return Image.fromarray(preprocessing.pixels(image))
+
     def _check_segmenter(self) -> None:
         known = getattr(self.heads.config, "classes", None)
         if self.segmenter and known is not None and self.segmenter.classes != known:
