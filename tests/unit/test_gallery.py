@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_reported_and_the_rest_goes_in(tmp_path: Path) ->
     assert report.added == 3
     lines = (tmp_path / "g" / "rejects.jsonl").read_text().splitlines()
     reasons = {line["name"]: line["reason"] for line in map(json.loads, lines)}
-    assert set(reasons) == {"scene0-1.jpg", "nowhere.png"} == {r.name for r in report.rejected}
+    assert set(reasons) == {"scene0-1.jpg", "nowhere.png"} == {r.name for r in report.examples}
     assert "damaged" in reasons["scene0-1.jpg"]
 
 
@@ -182,7 +182,7 @@ def test_a_killed_build_goes_on_to_the_same_gallery(
         assert _contents(resumed) == _contents(reference)
 
 
-_SMALL_BATCHES = "\nimport index_builder.build as b; b._BATCH = 2"
+_SMALL_BATCHES = "\nimport index_builder.adding as a; a.CHUNK = a.WRITE_POINTS = 2"
 
 
 def test_a_gallery_open_elsewhere_is_refused(photos: Path, built: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_gallery_of_another_encoder_is_refused(photos: Path, built: Path, tmp_
     manifest["encoder"]["name"] = "geoclip"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="built by encoder geoclip"):
-        open_gallery(folder)
+        build_gallery(photos, folder)
 
 
 def test_a_damaged_or_empty_gallery_is_refused(built: Path, tmp_path: Path) -> None:
