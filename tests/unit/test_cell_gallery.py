@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ from tests.unit.cell_samples import (
 )
 
 Vector = npt.NDArray[np.float32]
-COARSE = {"prototype_level": 4, "code_level": 5}
+COARSE: dict[str, Any] = {"prototype_level": 4, "code_level": 5}
 """Cells of some degrees: the colours that `GlobeEncoder` reads tell them apart."""
 EUROPE = children(cell_ids([[47.0, 8.0]], 2), 4).ravel()
 
@@ -194,9 +195,9 @@ def test_the_same_comes_of_the_same(tmp_path: Path) -> None:
     tiles = globe_tiles(children(EUROPE, 5).ravel()[::3])
     with photo_gallery(tmp_path / "g", encoder, globe_photos(EUROPE)) as gallery:
 
-        def build(name: str, **more: object) -> CellsReport:
+        def build(name: str, **more: Any) -> CellsReport:
             settings = COARSE | {"tiles": tiles, "encoder": encoder} | more
-            return build_cells(gallery, tmp_path / name, **settings)  # type: ignore[arg-type] # mixed settings
+            return build_cells(gallery, tmp_path / name, **settings)
 
         first, again, other = build("a"), build("a"), build("b")
         assert (first.unchanged, again.unchanged, other.unchanged) == (False, True, False)
@@ -223,7 +224,7 @@ def test_what_is_no_tile_is_reported(tmp_path: Path) -> None:
     good = globe_tiles(children(EUROPE[:1], 5).ravel())
     at = good.records[0]
     assert isinstance(at, Record)
-    bad = [
+    bad: list[Record | Rejected] = [
         Record("broken.png", at.position, b"no picture"),
         Record("black.png", at.position, png((0, 0, 0))),
         Record("country.png", replace(at.position, accuracy_km=4_000.0), png((9, 9, 9))),
@@ -269,7 +270,7 @@ def test_a_killed_build_leaves_nothing_that_opens_and_goes_on(tmp_path: Path) ->
     with pytest.raises(InputError, match="not a gallery"):
         open_gallery(work)
     encoder, tiles = GlobeEncoder(), globe_tiles(children(EUROPE, 6).ravel())
-    levels = {"prototype_level": 4, "code_level": 6}
+    levels: dict[str, Any] = {"prototype_level": 4, "code_level": 6}
     with open_gallery(tmp_path / "g") as gallery:
         build_cells(gallery, tmp_path / "c", tiles=tiles, encoder=encoder, **levels)
         assert encoder.photos_encoded == 256 - 3 * 64

@@ -16,7 +16,7 @@ from index_builder.cell_tree import CellTree, search_cells, tree_of
 from index_builder.cells import build_cells
 from index_builder.points import Circle, Where
 from tests.aligned_fakes import GlobeEncoder
-from tests.unit.cell_samples import directions, photo_gallery, region
+from tests.unit.cell_samples import photo_gallery, region
 
 Matrix = npt.NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def codes(seed: int, parents_of: int, near: float, width: int = 8) -> tuple[np.n
     return ids, unit_rows(rows)
 
 
-def brute(ids: np.ndarray, vectors: Matrix, query: Matrix, k: int) -> Matrix:
+def brute(vectors: Matrix, query: Matrix, k: int) -> npt.NDArray[np.float64]:
     return np.sort(vectors.astype(np.float64) @ query)[::-1][:k]
 
 
@@ -56,7 +56,7 @@ def test_it_finds_what_comparing_with_all_finds(
     query = unit_rows(np.random.default_rng(seed + 1).normal(size=(1, 8)))[0]
     for wanted in (query, vectors[seed % len(ids)]):
         found, cosines = CellTree.of(ids, vectors, level).search(wanted, k)
-        best = brute(ids, vectors, wanted, k)
+        best = brute(vectors, wanted, k)
         assert len(found) == len(set(found.tolist())) == min(k, len(ids))
         assert cosines == pytest.approx(best, abs=2e-6)
         rows = np.searchsorted(ids, found)
@@ -152,8 +152,7 @@ def test_both_searches_of_a_gallery_agree(tmp_path: Path) -> None:
             assert [hit.photo for hit in coarse] == [hit.photo for hit in flat]
             assert [hit.score for hit in coarse] == pytest.approx([hit.score for hit in flat])
         assert tree_of(cells) is tree_of(cells)
-        near = Where(circle=Circle(*points[9], 3.0))
+        near = Where(circle=Circle(float(points[9, 0]), float(points[9, 1]), 3.0))
         inside = search_cells(cells, rows[200], 256, where=near)
         assert 1 <= len(inside) < 20
         assert inside == cells.search(rows[200], 256, where=near, exact=True)
-        assert directions(points[:1]).shape == (1, 4)
