@@ -143,6 +143,12 @@ def _check(raster: "DatasetReader") -> None:
         raise InputError(
             "no coordinate system; state it: gdal_edit.py -a_srs EPSG:CODE FILE, or rio edit-info"
         )
+    if not (raster.crs.is_geographic or raster.crs.is_projected):
+        name = printable(raster.crs.to_string(), limit=60)
+        raise InputError(
+            f"its coordinate system is no map of the Earth ({name}); state the right one: "
+            "gdal_edit.py -a_srs EPSG:CODE FILE"
+        )
     if raster.transform.is_identity or not raster.transform.determinant:
         raise InputError("no georeference; state its bounds: gdal_edit.py -a_ullr W N E S FILE")
     if any(kind.startswith("complex") for kind in raster.dtypes):
@@ -209,9 +215,13 @@ def _record(
     try:
         with _settings(rasterio), quiet():
             valid = raster.dataset_mask(window=window) > 0
-            if not valid.any():
-                return None
-            values = raster.read(look.bands, window=window)
+        if not valid.any():
+            return None
+        values = _read(raster, look.bands, window)
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values).all(axis=0)
+        if not valid.any():
+            return None
         pixels = _rgb(values, valid, look)
         return Record(name, _position(raster, window), plain_png(pixels))
     except InputError as error:
@@ -219,6 +229,11 @@ def _record(
     except rasterio.errors.RasterioError as error:
         reason = printable(str(error), limit=120)
         return Rejected(name, f"cannot be read ({reason}); fetch the file again")
+
+
+def _read(raster: "DatasetReader", bands: tuple[int, ...], window: "Window") -> NDArray[np.generic]:
+    with _settings(_rasterio()):
+        return np.asarray(raster.read(bands, window=window))
 
 
 def _rgb(values: NDArray[np.generic], valid: NDArray[np.bool_], look: _Look) -> NDArray[np.uint8]:
@@ -251,10 +266,13 @@ def _position(raster: "DatasetReader", window: "Window") -> Position:
     a, b, c, d, e, f = tuple(raster.transform)[:6]
     xs = [a * column + b * row + c for column, row in zip(columns, rows, strict=True)]
     ys = [d * column + e * row + f for column, row in zip(columns, rows, strict=True)]
-    with quiet():
+    outside = InputError("lies outside its coordinate system; state the right one")
+    try:
         longitudes, latitudes = transform(raster.crs, "EPSG:4326", xs, ys)
+    except Exception:  # GDAL's own errors have no public base
+        raise outside from None
     if not np.isfinite([*longitudes, *latitudes]).all():
-        raise InputError("lies outside its coordinate system; state the right one")
+        raise outside
     longitude = (longitudes[0] + 180.0) % 360.0 - 180.0
     check_position(latitudes[0], longitude)
     radius = distance_km(latitudes[0], longitude, latitudes[1:], longitudes[1:]).max()

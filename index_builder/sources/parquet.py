@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from encoders.photo_file import Limits, printable
 from geo.errors import InputError, UnavailableError
-from index_builder.positions import POSITION_COLUMNS, Position
 from index_builder.records import Record, Rejected
 from index_builder.sources.file_parts import FilePart, file_parts, total
+from index_builder.sources.parquet_columns import ImageColumns, image_columns
 from index_builder.sources.stated import stated_position
 
 if TYPE_CHECKING:
-    from pyarrow import DataType, RecordBatch, Schema
+    from pyarrow import RecordBatch
     from pyarrow.parquet import ParquetFile
 
 Split = Literal["train", "validation", "test", ""]
 
-IMAGE_COLUMNS = ("image", "photo", "picture", "img", "jpg", "jpeg", "png", "image_bytes", "bytes")
-PATH_COLUMNS = ("image_path", "file_name", "filename", "file", "path")
-ID_COLUMNS = ("id", "image_id", "photo_id", "key", "__key__")
-SPLIT_COLUMN = "split"
 _SPLITS: tuple[tuple[Split, frozenset[str]], ...] = (
     ("test", frozenset({"test", "testing", "eval", "evaluation"})),
     ("validation", frozenset({"validation", "valid", "val", "dev"})),
@@ -103,21 +99,6 @@ class ParquetSource:
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Which columns of a file are read, by what they mean."""
-
-    image: str
-    """Struct, binary or path."""
-    ids: tuple[str, ...]
-    split: tuple[str, ...]
-    fields: tuple[str, ...]
-
-    @property
-    def wanted(self) -> list[str]:
-        return list(dict.fromkeys((self.image, *self.ids, *self.split, *self.fields)))
-
-
-@dataclass(frozen=True)
 class ParquetReader:
     """Reads the records of one parquet file."""
 
@@ -141,33 +122,30 @@ class ParquetReader:
         row = 0
         try:
             with _open(path) as file:
-                columns = _columns(file.schema_arrow, label)
+                columns = image_columns(file.schema_arrow, label)
                 for batch in _batches(file, columns):
                     for index in range(batch.num_rows):
-                        yield self._record(path, label, batch, index, row, columns)
+                        cells = {name: _value(batch, name, index) for name in columns.wanted}
+                        name = f"{label}/{_row_name(cells, columns, row)}"
+                        yield self._record(printable(name), cells, columns, path.parent)
                         row += 1
         except _Broken as broken:
             reason = f"damaged after row {row:,} ({broken}); rows before were read; fetch it again"
             yield Rejected(printable(label), reason)
 
     def _record(
-        self, path: Path, label: str, batch: "RecordBatch", index: int, row: int, columns: _Columns
+        self, name: str, cells: dict[str, object], columns: ImageColumns, folder: Path
     ) -> Record | Rejected:
-        cells = {name: _value(batch, name, index) for name in columns.wanted}
-        image = cells.pop(columns.image)
-        name = printable(f"{label}/{_row_name(image, cells, columns, row)}")
         try:
-            self._check_split(cells, columns)
-            position = _position(cells, columns)
-            return Record(name, position, _content(image, path.parent))
-        except InputError as error:
-            return Rejected(name, str(error))
-
-    def _check_split(self, cells: dict[str, Any], columns: _Columns) -> None:
-        for name in columns.split:
-            split = str(cells.get(name) or "")
+            split = str(cells.get(columns.split) or "")
             if not self.include_test and split_of(Path(split)) == "test":
                 raise InputError("a row of the test split; pass include_test to take those too")
+            position = stated_position({name: cells[name] for name in columns.fields})
+            if position is None:
+                raise InputError("no position: latitude and longitude are empty; fill them in")
+            return Record(name, position, _content(cells[columns.image], folder))
+        except InputError as error:
+            return Rejected(name, str(error))
 
 
 class _Broken(Exception):
@@ -213,85 +191,10 @@ def _check_columns(path: Path, label: str) -> None:
             schema = file.schema_arrow
     except _Broken:
         return  # told when its turn comes
-    _columns(schema, label)
+    image_columns(schema, label)
 
 
-def _columns(schema: "Schema", label: str) -> _Columns:
-    """Return which columns to read.
-
-    Raises:
-        InputError: there is no photo, latitude or longitude.
-    """
-    by_name = {name.strip().lower(): name for name in reversed(schema.names)}
-    present = {field: _first(by_name, names) for field, names in POSITION_COLUMNS.items()}
-    image = _image_column(schema, by_name)
-    missing = [
-        f"{field} (or {', '.join(POSITION_COLUMNS[field][1:])})"
-        for field in ("latitude", "longitude")
-        if not present[field]
-    ]
-    if not image:
-        missing.append("image (a struct of bytes and path, bytes, or a path)")
-    if missing:
-        shown = printable(", ".join(schema.names)) or "none"
-        raise InputError(
-            f"parquet file {printable(label)!r} lacks the column {'; '.join(missing)}; it has: "
-            f"{shown}; rename or add columns"
-        )
-    return _Columns(
-        image,
-        tuple(filter(None, [_first(by_name, ID_COLUMNS)])),
-        tuple(filter(None, [by_name.get(SPLIT_COLUMN)])),
-        tuple(name for name in present.values() if name and name != image),
-    )
-
-
-def _first(by_name: dict[str, str], names: Sequence[str]) -> str:
-    return next((by_name[name] for name in names if name in by_name), "")
-
-
-def _image_column(schema: "Schema", by_name: dict[str, str]) -> str:
-    """Return the photo's column: the usual names first, then any that holds bytes and path."""
-    for name in IMAGE_COLUMNS:
-        if name in by_name and _holds_photos(schema.field(by_name[name]).type):
-            return by_name[name]
-    for name in schema.names:
-        if _is_image_struct(schema.field(name).type):
-            return str(name)
-    for name in PATH_COLUMNS:
-        if name in by_name and _is_text(schema.field(by_name[name]).type):
-            return by_name[name]
-    return ""
-
-
-def _holds_photos(kind: "DataType") -> bool:
-    return _is_image_struct(kind) or _is_bytes(kind) or _is_text(kind)
-
-
-def _is_image_struct(kind: "DataType") -> bool:
-    from pyarrow import types
-
-    if not types.is_struct(kind):
-        return False
-    names = {kind.field(index).name for index in range(kind.num_fields)}
-    return "bytes" in names and _is_bytes(kind.field("bytes").type)
-
-
-def _is_bytes(kind: "DataType") -> bool:
-    from pyarrow import types
-
-    return bool(
-        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
-    )
-
-
-def _is_text(kind: "DataType") -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(kind) or types.is_large_string(kind))
-
-
-def _batches(file: "ParquetFile", columns: _Columns) -> "Iterator[RecordBatch]":
+def _batches(file: "ParquetFile", columns: ImageColumns) -> "Iterator[RecordBatch]":
     """Yield batches of about `_BATCH_BYTES`, one row group after the other."""
     for group in range(file.metadata.num_row_groups):
         stated = file.metadata.row_group(group)
@@ -317,19 +220,14 @@ def _value(batch: "RecordBatch", name: str, index: int) -> object:
         return str(cell)
 
 
-def _row_name(image: object, cells: dict[str, Any], columns: _Columns, row: int) -> str:
+def _row_name(cells: dict[str, object], columns: ImageColumns, row: int) -> str:
     """Return the photo's own path, else its id, else its row."""
+    image = cells[columns.image]
     path = image.get("path") if isinstance(image, dict) else image
     if isinstance(path, str) and path:
         return path
-    return next((str(cells[name]) for name in columns.ids if cells[name] is not None), str(row))
-
-
-def _position(cells: dict[str, Any], columns: _Columns) -> Position:
-    position = stated_position({name: cells[name] for name in columns.fields})
-    if position is None:
-        raise InputError("no position: latitude and longitude are empty; fill them in")
-    return position
+    stated = cells.get(columns.id)
+    return str(row if stated is None else stated)
 
 
 def _content(image: object, folder: Path) -> bytes | Path:

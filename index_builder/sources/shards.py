@@ -30,7 +30,7 @@ METADATA_KINDS = ("json", "csv")
 """What may state a position; `.txt` and `.cls` (captions, classes) belong to training."""
 MAX_METADATA_BYTES = 1_000_000
 MAX_SAMPLE_BYTES = 2 * Limits().max_bytes
-"""What the photos of one sample may take together: they wait in memory for its metadata."""
+"""What the files of one sample may take together: photos wait in memory for their metadata."""
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
 _RESERVED = re.compile(r"__[^/]*__($|/)")
 
@@ -131,8 +131,7 @@ class _Sample:
         kind = extension.rpartition(".")[2]
         try:
             if kind in METADATA_KINDS:
-                over = _over(member.size, MAX_METADATA_BYTES)
-                self.metadata.setdefault(extension, over or member.read())
+                self._add_metadata(member, extension)
             elif kind in PHOTO_KINDS:
                 self._add_photo(member, extension)
         except TarDamage:
@@ -142,15 +141,26 @@ class _Sample:
                 self.refused.append((member.name, "the shard breaks inside it"))
             raise
 
+    def _add_metadata(self, member: Member, extension: str) -> None:
+        if extension in self.metadata:
+            self.refused.append((member.name, "twice in its sample; the first is used"))
+        elif over := _over(member.size, MAX_METADATA_BYTES) or self._full(member):
+            self.metadata[extension] = over
+        else:
+            self.size += member.size
+            self.metadata[extension] = member.read()
+
+    def _full(self, member: Member) -> str:
+        if self.size + member.size <= MAX_SAMPLE_BYTES:
+            return ""
+        return f"its sample has over {MAX_SAMPLE_BYTES:,} bytes; give each photo its own key"
+
     def _add_photo(self, member: Member, extension: str) -> None:
-        limit = Limits().max_bytes
         if extension in self.photos:
             reason = "twice in its sample; the first is used"
-        elif over := _over(member.size, limit):
+        elif over := _over(member.size, Limits().max_bytes):
             reason = f"{over}; scale the photo down"
-        elif self.size + member.size > MAX_SAMPLE_BYTES:
-            reason = f"its sample has over {MAX_SAMPLE_BYTES:,} bytes of photos; give each its key"
-        else:
+        elif not (reason := self._full(member)):
             self.size += member.size
             self.photos[extension] = (member.name, member.read())
             return

@@ -61,7 +61,12 @@ def tile_radius_km(z: int, x: int, y: int) -> float:
 
 
 def flipped(z: int, y: int) -> int:
-    """Return the row counted from the other pole: `tms` to `xyz` and back."""
+    """Return the row counted from the other pole: `tms` to `xyz` and back.
+
+    Raises:
+        InputError: there is no such row.
+    """
+    check_tile(z, 0, y)
     return (1 << z) - 1 - y
 
 

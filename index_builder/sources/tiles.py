@@ -136,22 +136,31 @@ class ColumnsPart:
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     """Return the folders named by a number, in its order."""
-    with os.scandir(folder) as entries:
-        return sorted(
-            (int(entry.name), Path(entry.path))
-            for entry in entries
-            if _NUMBER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
-        )
+    return sorted(
+        (int(entry.name), Path(entry.path))
+        for entry in _entries(folder)
+        if _NUMBER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+    )
 
 
 def _tiles(column: Path) -> list[tuple[int, Path]]:
     """Return the tiles of a column by row."""
-    with os.scandir(column) as entries:
-        return sorted(
-            (int(match[1]), Path(entry.path))
-            for entry in entries
-            if (match := _TILE_NAME.fullmatch(entry.name)) and entry.is_file()
-        )
+    return sorted(
+        (int(match[1]), Path(entry.path))
+        for entry in _entries(column)
+        if (match := _TILE_NAME.fullmatch(entry.name)) and entry.is_file()
+    )
+
+
+def _entries(folder: Path) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        shown = printable(os.fsencode(folder))
+        raise InputError(
+            f"folder {shown!r} cannot be read ({error.strerror}); check its permissions"
+        ) from None
 
 
 def _rasters(folder: Path) -> Iterator[Path]:
