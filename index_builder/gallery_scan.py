@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from geo.regions import country_at
 from index_builder.density_map import DensityGrid
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LENGTH_TOLERANCE = 1e-3
 """By which a stored vector's length may differ from 1: rounding of 4,096 numbers is far below."""
+SAME_DEG = 1e-9
 ID_BYTES = 32
 _PAGE = 1024
 
@@ -125,9 +126,20 @@ def _checked_payload(point: StoredPoint, tally: Tally) -> GalleryPhoto | None:
         where = ".".join(str(part) for part in first["loc"])
         tally.add("payload", f"{where} of {_called(point)}: {first['msg']}")
         return None
-    if point.payload.get(LOCATION) != {"lat": photo.latitude, "lon": photo.longitude}:
+    if not _same_place(point.payload.get(LOCATION), photo):
         tally.add("payload", f"{LOCATION} of {_called(point)} is not its latitude and longitude")
     return photo
+
+
+def _same_place(location: JsonValue, photo: GalleryPhoto) -> bool:
+    """Return whether filters and answers speak of one place, but for a store's rounding."""
+    if not isinstance(location, dict):
+        return False
+    stated = (location.get("lat"), location.get("lon"))
+    return all(
+        isinstance(number, int | float) and abs(number - own) < SAME_DEG
+        for number, own in zip(stated, (photo.latitude, photo.longitude), strict=True)
+    )
 
 
 def _keep(found: Scanned, photo: GalleryPhoto, digest: str) -> None:

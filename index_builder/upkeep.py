@@ -59,6 +59,8 @@ class RemoveReport(BaseModel):
     values: tuple[str, ...]
     found: int
     """Points that match."""
+    removed: int = 0
+    """Points of them that were removed: all, or none where nobody agreed."""
     finished: int = 0
     """Points of a removal that was stopped before, finished now."""
     files: int = 0
@@ -188,7 +190,9 @@ def remove_points(
     if not points or not agreed(report):
         return report
     files = _finish(gallery, _begin(gallery, by, values, points), progress)
-    return report.model_copy(update={"files": files, "photos": len(gallery)})
+    return report.model_copy(
+        update={"removed": len(points), "files": files, "photos": len(gallery)}
+    )
 
 
 def _report(
