@@ -109,8 +109,8 @@ def photo_files(folder: Path, ignore: Sequence[Path] = ()) -> Iterator[tuple[Pat
 
 def is_photo_name(name: str) -> bool:
     """Say whether a path's last part is called as photos are, and is not hidden."""
-    last = PurePosixPath(name).name
-    return not last.startswith(".") and PurePosixPath(last).suffix.lower() in PHOTO_SUFFIXES
+    last = name.rpartition("/")[2]
+    return last[:1] != "." and os.path.splitext(last)[1].lower() in PHOTO_SUFFIXES
 
 
 def check_file(path: Path) -> None:

@@ -1,10 +1,10 @@
 """How a data set's table is read: its columns, where its photos lie, what its cells mean."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from urllib.parse import unquote_plus
 
 from geo.errors import InputError
@@ -45,8 +45,9 @@ class Layout:
 
 def photo_key(name: str) -> str:
     """Return a photo's name without its folders and its suffix."""
-    last = PurePosixPath(name).name
-    return last.rpartition(".")[0] if PurePosixPath(last).suffix.lower() in PHOTO_SUFFIXES else last
+    last = name.rpartition("/")[2]
+    stem, suffix = os.path.splitext(last)
+    return stem if suffix.lower() in PHOTO_SUFFIXES else last
 
 
 def _named_files(name: str, cells: Cells) -> list[str]:

@@ -88,7 +88,8 @@ class _Photos:
     """Finds the file of a row; where the last one lay is looked at first."""
 
     def __init__(self, folder: Path, layout: Layout) -> None:
-        self._folder = folder
+        self._folder = os.fspath(folder)
+        self._shown = printable(os.fsencode(folder))
         self._layout = layout
         self._last = 0
 
@@ -99,16 +100,11 @@ class _Photos:
             InputError: there is none, or it is empty or too large.
         """
         places = self._layout.files(name, cells)
-        order = range(len(places))
-        if self._last < len(places):
-            order = [self._last, *order]  # type: ignore[assignment]  # both are sequences of int
-        for number in order:
-            path = self._folder / places[number]
-            if os.path.exists(path):
+        for number in sorted(range(len(places)), key=lambda place: place != self._last):
+            found = os.path.join(self._folder, places[number])  # a Path is slow to make
+            if os.path.exists(found):
                 self._last = number
+                path = Path(found)
                 check_file(path)
                 return path
-        raise InputError(
-            f"no such photo below {printable(os.fsencode(self._folder))!r}; give the photos' "
-            "folder as images"
-        )
+        raise InputError(f"no such photo below {self._shown!r}; give the photos' folder as images")
