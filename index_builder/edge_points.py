@@ -208,7 +208,8 @@ class EdgeStore:
     def counts(self, key: str) -> dict[str, int]:
         """See `PointStore.counts`."""
         request = self._edge.FacetRequest(key, limit=1_000_000, exact=True)
-        return {str(hit.value): hit.count for hit in self._shard.facet(request)}
+        hits = self._shard.facet(request)
+        return {str(hit.value): hit.count for hit in hits if hit.count}  # 0: all were deleted
 
     def delete(self, where: Where) -> None:
         """See `PointStore.delete`."""

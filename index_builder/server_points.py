@@ -247,7 +247,7 @@ class ServerStore:
         found = self._calls.read(
             self._client.facet, self._collection, key, limit=1_000_000, exact=True
         )
-        return {str(hit.value): hit.count for hit in found.hits}
+        return {str(hit.value): hit.count for hit in found.hits if hit.count}
 
     def delete(self, where: Where) -> None:
         """See `PointStore.delete`."""
