@@ -170,7 +170,7 @@ def _of_folder(folder: Path) -> Found:
     for format in ("webdataset", "parquet"):
         if shards := _shards(folder, format):
             fits[format] = shards
-    tables = _tables(folder, names)
+    tables = _tables(folder, names, ("mp16", "yfcc"))
     fits |= tables
     if tables:
         fits.pop("webdataset", None)  # they hold the images that the table names
@@ -202,14 +202,16 @@ def _one_table(folder: Path, format: str, tables: tuple[Path, ...]) -> tuple[Pat
     return tables
 
 
-def _tables(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, ...]]:
-    """Return the metadata tables of MP-16 and YFCC100M in a folder, by format."""
+def _tables(
+    folder: Path, names: Sequence[str], formats: Sequence[str]
+) -> dict[str, tuple[Path, ...]]:
+    """Return the tables in a folder that have one of these formats, by format."""
     found: dict[str, tuple[Path, ...]] = {}
     for name in names:
         path = folder / name
         if name in POSITION_FILES or path.suffix.lower() not in _TABLE_SUFFIXES:
             continue
-        if path.is_file() and (format := table_format(first_line(path))) in ("mp16", "yfcc"):
+        if path.is_file() and (format := table_format(first_line(path))) in formats:
             found[format] = (*found.get(format, ()), path)
     return found
 
@@ -236,7 +238,7 @@ def _paths(path: Path, format: str) -> tuple[Path, ...]:
         return found
     if not path.is_dir():
         return (path,)
-    return _one_table(path, format, _tables(path, _names(path)).get(format, ()))
+    return _one_table(path, format, _tables(path, _names(path), (format,)).get(format, ()))
 
 
 def _shards(folder: Path, format: str) -> tuple[Path, ...]:

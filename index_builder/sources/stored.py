@@ -34,12 +34,13 @@ def holds_archives(place: Path) -> bool:
     """Say whether a path is a tar or zip file, or a folder with one in it."""
     if not place.is_dir():
         return is_archive(place.name)
-    return any(is_archive(entry.name) for entry in os.scandir(place))
+    return any(map(is_archive, os.listdir(place)))
 
 
 def stored_photos(place: Path) -> Iterator[Stored | Rejected]:
     """Yield the photos below a folder and in its archives, in the order of their names' bytes.
 
+    What lies in a folder itself comes before what lies in those below it.
     An archive beside a folder of its own name has been unpacked, and is left out. A damaged
     one gives its reason after what could be read.
     """
