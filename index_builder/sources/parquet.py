@@ -122,10 +122,11 @@ class ParquetReader:
         row = 0
         try:
             with _open(path) as file:
-                columns = image_columns(file.schema_arrow, label)
+                with _breaking():
+                    columns = image_columns(file.schema_arrow, label)
                 for batch in _batches(file, columns):
                     for index in range(batch.num_rows):
-                        cells = {name: _value(batch, name, index) for name in columns.wanted}
+                        cells = {name: _plain(batch.column(name)[index]) for name in columns.wanted}
                         name = f"{label}/{_row_name(cells, columns, row)}"
                         yield self._record(printable(name), cells, columns, path.parent)
                         row += 1
@@ -171,6 +172,8 @@ def _breaking() -> Iterator[None]:
 
     try:
         yield
+    except InputError:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError, EOFError) as error:
         raise _Broken(printable(str(error).strip() or type(error).__name__, limit=120)) from None
 
@@ -187,11 +190,10 @@ def _pyarrow_parquet() -> Any:
 
 def _check_columns(path: Path, label: str) -> None:
     try:
-        with _open(path) as file:
-            schema = file.schema_arrow
+        with _open(path) as file, _breaking():
+            image_columns(file.schema_arrow, label)
     except _Broken:
         return  # told when its turn comes
-    image_columns(schema, label)
 
 
 def _batches(file: "ParquetFile", columns: ImageColumns) -> "Iterator[RecordBatch]":
@@ -211,13 +213,22 @@ def _batches(file: "ParquetFile", columns: ImageColumns) -> "Iterator[RecordBatc
             yield batch
 
 
-def _value(batch: "RecordBatch", name: str, index: int) -> object:
-    """Return a cell as a plain value; one that Python cannot hold, as its text."""
-    cell = batch.column(name)[index]
+def _plain(cell: Any) -> object:
+    """Return a cell as a plain value; one that Python cannot hold, as printable text."""
+    from pyarrow import ArrowException, StructScalar
+
+    if isinstance(cell, StructScalar):
+        return {name: _plain(cell[name]) for name in ("bytes", "path") if name in cell}
     try:
-        return cell.as_py()
-    except (ValueError, OverflowError):
-        return str(cell)
+        value: object = cell.as_py()
+    except UnicodeDecodeError:
+        return printable(cell.as_buffer().to_pybytes())
+    except (ValueError, OverflowError):  # a date beyond Python's
+        try:
+            value = cell.cast("string").as_py()
+        except ArrowException:
+            return None
+    return value
 
 
 def _row_name(cells: dict[str, object], columns: ImageColumns, row: int) -> str:

@@ -28,6 +28,8 @@ MAX_PADDING_BYTES = 4_000_000
 _PIECE = 1 << 16
 _DATA_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_NOT_FILES = (tarfile.DIRTYPE, b"D", b"V")
+"""Folders, GNU's lists of what a folder held, and the label of a volume."""
 _NO_DATA = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
@@ -158,15 +160,13 @@ class _Reader:
                 key.startswith("GNU.sparse.") for key in extra
             )
             size = self._size(extra, header)
-            if header.type in _NO_DATA or header.type == tarfile.DIRTYPE:
+            if header.type in (*_NO_DATA, tarfile.DIRTYPE):
                 size = 0
-            if header.type != tarfile.DIRTYPE:
-                refusal = _refusal(name, header.type, sparse)
-                member = Member(name.removeprefix("./"), size, refusal, self._stream, size)
+            refusal = _refusal(name, header.type, sparse)
+            member = Member(name.removeprefix("./"), size, refusal, self._stream, size)
+            if header.type not in _NOT_FILES:
                 yield member
-                member.skip()
-            else:
-                self._stream.skip(size, "inside a folder")
+            member.skip()
             self._stream.skip(-size % BLOCK, "in the padding after a member")
 
     def _header(self) -> tarfile.TarInfo | None:

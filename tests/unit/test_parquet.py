@@ -128,6 +128,20 @@ def test_paths_do_not_lead_out_of_the_folder(tmp_path: Path, path: str) -> None:
     assert "beside the parquet file" in second
 
 
+def test_texts_that_are_no_text(tmp_path: Path) -> None:
+    odd = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\4\0\0\0"), pa.py_buffer(b"caf\xe9")]
+    )
+    image = pa.StructArray.from_arrays([pa.array([b"one"], pa.binary()), odd], ["bytes", "path"])
+    when = pa.array([2**62], pa.timestamp("us"))  # beyond what Python can date
+    columns = {"image": image, "lat": [1.0], "lon": [2.0], "city": odd, "date": when}
+    (record,), _ = read(save(tmp_path / "a.parquet", columns))
+    assert record.name == "a.parquet/caf\\xe9"
+    assert record.position.city == "caf\\xe9"
+    assert record.position.date.startswith("1461")
+    assert record.content == b"one"
+
+
 def test_photos_over_the_limit(tmp_path: Path) -> None:
     columns = {"image": pa.array([bytes(50_000_001), b"x"], pa.binary())}
     path = save(tmp_path / "a.parquet", columns | {"lat": [1.0, 1.0], "lon": [2.0, 2.0]})

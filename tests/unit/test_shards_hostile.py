@@ -53,6 +53,8 @@ def test_hostile_members_are_told_by_name_and_the_rest_is_read(tmp_path: Path) -
             _sparse(),
             raw_member(info("odd.jpg", 3, b"Z"), b"abc"),
             raw_member(info("folder.jpg", 0, tarfile.DIRTYPE)),
+            raw_member(info("held.jpg", 700, b"D"), bytes(700)),
+            raw_member(info("label.jpg", 0, b"V")),
             tar_bytes(samples(1)),
         ]
     )
