@@ -150,6 +150,7 @@ def _unchanged(plan: Plan, asked: str, *, replace: bool, started: float) -> Cell
             f"{shown} holds cells made of other photos, tiles or settings; choose another folder, "
             "or replace them (--replace)"
         )
+    FolderLock(plan.out).release()  # what is open cannot be replaced: say so before the work
     return None
 
 
