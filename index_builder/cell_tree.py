@@ -7,6 +7,7 @@ the search of `encoders.cell_search`, in NumPy, for galleries on machines withou
 
 import weakref
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -170,6 +171,7 @@ def search_cells(
 
 
 _trees: dict[int, dict[tuple[int | None, int], CellTree]] = {}
+_reading = Lock()
 
 
 def tree_of(gallery: Gallery, level: int | None = None) -> CellTree:
@@ -179,15 +181,16 @@ def tree_of(gallery: Gallery, level: int | None = None) -> CellTree:
         gallery: of cells.
         level: of the parents; see `CellTree.of`.
     """
-    key = id(gallery.store)
-    if key not in _trees:
-        _trees[key] = {}
-        weakref.finalize(gallery.store, _trees.pop, key, None)
-    kept, wanted = _trees[key], (level, len(gallery))
-    if wanted not in kept:
-        kept.clear()  # one tree at a time: each holds all vectors
-        kept[wanted] = CellTree.of(*_read(gallery), level)
-    return kept[wanted]
+    key, wanted = id(gallery.store), (level, len(gallery))
+    with _reading:  # tools run in threads, and one tree is enough
+        if key not in _trees:
+            _trees[key] = {}
+            weakref.finalize(gallery.store, _trees.pop, key, None)
+        kept = _trees[key]
+        if wanted not in kept:
+            kept.clear()  # each holds all vectors
+            kept[wanted] = CellTree.of(*_read(gallery), level)
+        return kept[wanted]
 
 
 def _read(gallery: Gallery) -> tuple[CellIds, Matrix]:
