@@ -214,8 +214,8 @@ def _batches(file: "ParquetFile", columns: ImageColumns) -> "Iterator[RecordBatc
 
 
 def _plain(cell: Any) -> object:
-    """Return a cell as a plain value; one that Python cannot hold, as printable text."""
-    from pyarrow import ArrowException, StructScalar
+    """Return a cell as a plain value: bytes that are no text, escaped; no date of Python's, None."""
+    from pyarrow import StructScalar
 
     if isinstance(cell, StructScalar):
         return {name: _plain(cell[name]) for name in ("bytes", "path") if name in cell}
@@ -223,11 +223,10 @@ def _plain(cell: Any) -> object:
         value: object = cell.as_py()
     except UnicodeDecodeError:
         return printable(cell.as_buffer().to_pybytes())
-    except (ValueError, OverflowError):  # a date beyond Python's
-        try:
-            value = cell.cast("string").as_py()
-        except ArrowException:
-            return None
+    except ValueError:  # nanoseconds, which Python's dates do not have
+        value = cell.cast("string").as_py()
+    except OverflowError:
+        return None
     return value
 
 
