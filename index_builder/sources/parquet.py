@@ -214,7 +214,7 @@ def _batches(file: "ParquetFile", columns: ImageColumns) -> "Iterator[RecordBatc
 
 
 def _plain(cell: Any) -> object:
-    """Return a cell as a plain value: bytes that are no text, escaped; no date of Python's, None."""
+    """Return a cell as a plain value; bytes that are no text come escaped."""
     from pyarrow import StructScalar
 
     if isinstance(cell, StructScalar):
