@@ -55,6 +55,7 @@ def build_gallery(
     index: IndexSettings | None = None,
     store: StoreSettings | None = None,
     api_key: str | None = None,
+    adding: type[Adding] = Adding,
 ) -> BuildReport:
     """Put every geotagged photo of a source into the gallery at `out`, making it if needed.
 
@@ -79,6 +80,7 @@ def build_gallery(
         index: how a new gallery keeps its vectors.
         store: where a new gallery keeps its points; in the folder by default.
         api_key: of the Qdrant server.
+        adding: who reads, decodes, encodes and writes; `index_builder.scale` has workers do it.
 
     Raises:
         InputError: nothing usable in the source; `out` is something else than a gallery, or one
@@ -103,22 +105,22 @@ def build_gallery(
             chunk_encoder = ChunkEncoder(ready, copies=kept, kind=plan.kind, folder=target)
             with Rejects(target) as rejects:
                 clock = Clock("adding", min(total, limit or total), progress)
-                adding = Adding(gallery, chunk_encoder, rejects, clock, threads)
-                adding.run(records, limit)
+                work = adding(gallery, chunk_encoder, rejects, clock, threads)
+                work.run(records, limit)
                 if plan.manifest or len(gallery):
                     rejects.complete()
             _finish(gallery, rejects.count, _settings(sample, limit), progress)
             photos = len(gallery)
-        if not adding.added + adding.updated + adding.skipped:
+        if not work.added + work.updated + work.skipped:
             if not photos:
                 discard(target)
             first = rejects.examples[0] if rejects.examples else None
             raise nothing_usable(records.name, rejects.count, first)
     return BuildReport(
         path=target,
-        added=adding.added,
-        updated=adding.updated,
-        skipped=adding.skipped,
+        added=work.added,
+        updated=work.updated,
+        skipped=work.skipped,
         rejected=rejects.count,
         reasons=rejects.reasons,
         examples=tuple(rejects.examples),
