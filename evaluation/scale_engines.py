@@ -229,12 +229,15 @@ def _timed(find: Search, wanted: Vectors, truth: Sequence[set[int]]) -> dict[str
     for query in wanted[:20]:
         find(query)
     took, right = [], 0
+    busy = time.process_time()
     for query, true in zip(wanted, truth, strict=True):
         started = time.perf_counter()
         found = find(query)
         took.append(1000 * (time.perf_counter() - started))
         right += len(true & set(found))
+    busy = time.process_time() - busy
     return {
+        "cpu_ms": 1000 * busy / len(took),
         "p50_ms": float(np.percentile(took, 50)),
         "p95_ms": float(np.percentile(took, 95)),
         "recall": right / (len(truth) * NEAREST),
