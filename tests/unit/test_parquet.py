@@ -289,11 +289,13 @@ def test_parts_are_the_files_and_go_to_other_processes(tmp_path: Path) -> None:
 MEASURE = """
 import resource, sys
 from pathlib import Path
+import pyarrow
 from index_builder.sources.parquet import ParquetSource
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 list(ParquetSource([Path(sys.argv[1])]))
 before = peak()
-print(sum(1 for _ in ParquetSource([Path(sys.argv[2])])), peak() - before)
+count = sum(1 for _ in ParquetSource([Path(sys.argv[2])]))
+print(count, peak() - before, pyarrow.default_memory_pool().max_memory() / 1e6)
 """
 
 
@@ -308,6 +310,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             columns = {"image": images, "lat": [1.0] * 100, "lon": [2.0] * 100}
             writer.write_table(pa.table(columns, schema=schema))
     command = [sys.executable, "-c", MEASURE, str(small), str(big)]
-    count, grown_mb = subprocess.run(command, capture_output=True, check=True).stdout.split()
+    count, grown_mb, arrow_mb = subprocess.run(
+        command, capture_output=True, check=True
+    ).stdout.split()
     assert int(count) == 1000
-    assert float(grown_mb) < 40
+    assert float(arrow_mb) < 30
+    assert float(grown_mb) < 60, "what the allocator keeps on top varies"
