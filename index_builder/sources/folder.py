@@ -5,7 +5,7 @@ Knows files and positions, not pixels: whether a photo decodes shows when it is 
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -68,8 +68,11 @@ class FolderSource:
         """
         table = _find_table(check_folder(self.folder), self.positions)
         rows = _RowsByFile(table) if table else None
-        for path, beside in photo_files(self.folder, self.ignore):
+        unread: list[OSError] = []
+        for path, beside in photo_files(self.folder, self.ignore, unread.append):
             yield _record(path, self.folder, rows, beside)
+        for error in unread:
+            yield unread_folder(error)
         if rows is not None:
             yield from rows.left_over()
 
@@ -89,13 +92,18 @@ def _find_table(folder: Path, positions: Path | None) -> PositionTable | None:
     return read_positions(found) if found else None
 
 
-def photo_files(folder: Path, ignore: Sequence[Path] = ()) -> Iterator[tuple[Path, frozenset[str]]]:
+def photo_files(
+    folder: Path,
+    ignore: Sequence[Path] = (),
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[tuple[Path, frozenset[str]]]:
     """Yield the photo files below `folder` in the order of their names' bytes.
 
-    With each come the names of the JSON files in its folder.
+    With each come the names of the JSON files in its folder. `on_error` is told of folders
+    that cannot be read.
     """
     skipped = {path.resolve() for path in ignore}
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=on_error):
         here = Path(root)
         folders[:] = sorted(
             (f for f in folders if not f.startswith(".") and (here / f).resolve() not in skipped),
@@ -105,6 +113,12 @@ def photo_files(folder: Path, ignore: Sequence[Path] = ()) -> Iterator[tuple[Pat
         for name in sorted(files, key=os.fsencode):
             if is_photo_name(name):
                 yield here / name, beside
+
+
+def unread_folder(error: OSError) -> Rejected:
+    """Return the reason why what lies in a folder is missing."""
+    name = printable(os.fsencode(error.filename or "a folder"))
+    return Rejected(name, f"folder cannot be read ({error.strerror}); check its permissions")
 
 
 def is_photo_name(name: str) -> bool:

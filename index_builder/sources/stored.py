@@ -9,7 +9,7 @@ from pathlib import Path
 
 from encoders.photo_file import Limits, printable
 from index_builder.records import Rejected
-from index_builder.sources.folder import is_photo_name
+from index_builder.sources.folder import is_photo_name, unread_folder
 from index_builder.sources.tar_stream import TarDamage, read_members
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
@@ -47,7 +47,8 @@ def stored_photos(place: Path) -> Iterator[Stored | Rejected]:
     if not place.is_dir():
         yield from _members(place, place.name)
         return
-    for root, folders, files in os.walk(place):
+    unread: list[OSError] = []
+    for root, folders, files in os.walk(place, onerror=unread.append):
         here = Path(root)
         folders[:] = sorted((f for f in folders if not f.startswith(".")), key=os.fsencode)
         for name in sorted(files, key=os.fsencode):
@@ -56,6 +57,8 @@ def stored_photos(place: Path) -> Iterator[Stored | Rejected]:
                 yield Stored(label, (here / name).absolute)
             elif is_archive(name) and name.partition(".")[0] not in folders:
                 yield from _members(here / name, label)
+    for error in unread:
+        yield unread_folder(error)
 
 
 def _members(path: Path, label: str) -> Iterator[Stored | Rejected]:

@@ -160,6 +160,41 @@ def test_unreadable_files_do_not_stop_the_rest(tmp_path: Path) -> None:
     assert set(rejected) == {"empty.jpg", "text.jpg"}
 
 
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _photo(tmp_path / "locked" / "a.jpg", 1, (1, 2))
+    _photo(tmp_path / "open" / "b.jpg", 1, (1, 2))
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    records, rejected = _read(tmp_path)
+    assert list(records) == ["open/b.jpg"]
+    assert "Permission denied" in rejected[str(tmp_path / "locked")]
+
+
+def test_photos_come_in_the_order_of_their_names_bytes(tmp_path: Path) -> None:
+    for name in ("b.jpg", "B.jpg", "a/z.jpg", "ä.jpg", "a-b/c.jpg", "10.jpg", "9.jpg"):
+        _photo(tmp_path / name, 1, (1, 2))
+    source = open_source(tmp_path)
+    names = [one.name for one in source]
+    assert names == ["10.jpg", "9.jpg", "B.jpg", "b.jpg", "ä.jpg", "a/z.jpg", "a-b/c.jpg"]
+    assert source.count() == 7
+    assert [one.name for part in source.parts() for one in part] == names
+
+
+def test_ignored_folders_are_not_looked_into(tmp_path: Path) -> None:
+    _photo(tmp_path / "a.jpg", 1, (1, 2))
+    _photo(tmp_path / "gallery" / "b.jpg", 1, (1, 2))
+    source = open_source(tmp_path, ignore=[tmp_path / "gallery"])
+    assert [one.name for one in source] == ["a.jpg"]
+
+
 def test_a_source_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="check the path"):
         open_source(tmp_path / "gone")

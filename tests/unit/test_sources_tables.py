@@ -1,5 +1,6 @@
 """Tables: rows stream, each becomes a record or a reason, contradictions are told."""
 
+import contextlib
 import tracemalloc
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo.errors import InputError
-from index_builder.positions import COLUMNS
+from index_builder.positions import COLUMNS, read_positions
 from index_builder.records import Record, Rejected
 from index_builder.rows import Table, opened
 from index_builder.sources import open_source
@@ -194,6 +195,20 @@ def test_a_row_read_again_at_its_offset_is_the_same(
         assert [table.at(file_, offset) for offset, _ in reversed(found)] == [
             cells for _, cells in reversed(found)
         ]
+
+
+@given(content=st.binary(max_size=300) | st.text(max_size=300).map(str.encode), kind=st.booleans())
+def test_no_content_of_a_table_breaks_a_reader(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, kind: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    head = b"file,lat,lon\n" if kind else b""
+    for name in ("t.csv", "t.csv.gz", "positions.jsonl", "positions.json"):
+        (folder / name).write_bytes(head + content)
+        with contextlib.suppress(InputError):
+            assert all(isinstance(one, Rejected | Record) for one in open_source(folder / name))
+        with contextlib.suppress(InputError):
+            read_positions(folder / name)
 
 
 @given(
