@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,7 @@ LICENCES = ("CC0", "CC BY 4.0")
 QUICK = Patience(write_s=5, read_s=2, answer_s=5, first_pause_s=0.01, longest_pause_s=0.05)
 
 
-def unit(vectors: npt.NDArray[np.float64]) -> Vector:
+def unit(vectors: npt.NDArray[np.floating[Any]]) -> Vector:
     """Return rows of length one."""
     whole: Vector = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
     return whole
