@@ -73,7 +73,10 @@ class Table:
             except _BROKEN as error:
                 raise _unreadable(self.path, self.what, error) from None
             self.separator = max(",;\t", key=line.count)
-            self.header = tuple(next(csv.reader([line], delimiter=self.separator), []))
+            try:
+                self.header = tuple(next(csv.reader([line], delimiter=self.separator), []))
+            except csv.Error as error:
+                raise InputError(f"{self._shown} is not CSV: {error}; save it as CSV") from None
         self._places = self._find_columns()
 
     def __iter__(self) -> Iterator[tuple[int, Cells]]:

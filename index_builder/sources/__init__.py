@@ -36,7 +36,7 @@ def open_source(
         images: folder of the photos (or of tar or zip files that hold them) that a table
             names; by default the table's own folder.
         include_test: take also what is marked as a test split, which measures others.
-        ignore: folders below a folder of photos that are not looked into.
+        ignore: folders that are not looked into where folders are searched through.
 
     Raises:
         InputError: nothing there, an unknown or ambiguous format, an option that the format
@@ -88,4 +88,4 @@ def _opened(
         return CoordinateSource(path)
     from index_builder.sources.benchmarks import open_table
 
-    return open_table(found.format, path, images, include_test=include_test)
+    return open_table(found.format, path, images, include_test=include_test, ignore=tuple(ignore))

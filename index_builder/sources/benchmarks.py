@@ -5,7 +5,7 @@ None is downloaded: their tables and photos are read where the user keeps them.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from encoders.photo_file import printable
@@ -13,12 +13,11 @@ from geo.errors import InputError
 from index_builder.records import Record, Rejected, Source
 from index_builder.rows import first_line
 from index_builder.sources.headers import yfcc_columns
-from index_builder.sources.joined import JoinedSource
+from index_builder.sources.joined import StoredSource
 from index_builder.sources.layouts import (
     MP16_LAYOUT,
     OSV5M_LAYOUT,
     PLAIN,
-    Layout,
     yfcc_layout,
 )
 from index_builder.sources.splits import refuse_test_split
@@ -26,7 +25,14 @@ from index_builder.sources.stored import holds_archives
 from index_builder.sources.tables import TableSource
 
 
-def open_table(format: str, path: Path, images: Path | None, *, include_test: bool) -> Source:
+def open_table(
+    format: str,
+    path: Path,
+    images: Path | None,
+    *,
+    include_test: bool,
+    ignore: Sequence[Path] = (),
+) -> Source:
     """Return the source of a table and its photos.
 
     Args:
@@ -34,30 +40,34 @@ def open_table(format: str, path: Path, images: Path | None, *, include_test: bo
         path: the table; for osv5m also the data set's folder.
         images: folder of the photos, or of archives that hold them.
         include_test: take also OSV-5M's test split.
+        ignore: folders below that of the photos that are not looked into.
 
     Raises:
         InputError: no such file, or OSV-5M's test split without `include_test`.
     """
     if format == "osv5m":
-        return OSV5MSource(path, images, include_test)
+        return OSV5MSource(path, images, include_test, ignore)
+    joined = StoredSource(path, images or path.parent, PLAIN, "", ignore)
     if format == "mp16":
-        return _joined_if_packed(path, images or path.parent, MP16_LAYOUT, _mp16_label(path))
+        return _joined_if_packed(replace(joined, layout=MP16_LAYOUT, label=_mp16_label(path)))
     if format == "yfcc":
         columns = yfcc_columns(first_line(path))
-        layout, label = (yfcc_layout(columns), "YFCC100M") if columns else (PLAIN, "")
-        return _joined_if_packed(path, images or path.parent, layout, label)
+        if columns:
+            joined = replace(joined, layout=yfcc_layout(columns), label="YFCC100M")
+        return _joined_if_packed(joined)
     if images is None:  # an archive that happens to lie beside a table is not of it
         return TableSource(path)
-    return _joined_if_packed(path, images, PLAIN, "")
+    return _joined_if_packed(joined)
 
 
-def _joined_if_packed(table: Path, images: Path, layout: Layout, label: str) -> Source:
-    if not images.exists():
-        shown = printable(os.fsencode(images))
+def _joined_if_packed(joined: StoredSource) -> Source:
+    """Return the source as it is where photos are in archives, else one that goes by rows."""
+    if not joined.images.exists():
+        shown = printable(os.fsencode(joined.images))
         raise InputError(f"no photos at {shown!r}; give the photos' folder as images")
-    if holds_archives(images):
-        return JoinedSource(table, images, layout, label)
-    return TableSource(table, images, layout, label)
+    if holds_archives(joined.images):
+        return joined
+    return TableSource(joined.table, joined.images, joined.layout, joined.label)
 
 
 def _mp16_label(table: Path) -> str:
@@ -78,11 +88,13 @@ class OSV5MSource:
         path: the data set's folder, or one of its tables.
         images: folder of the photos; beside the table, `images` or its split's below it.
         include_test: also `test.csv` with `images/test`.
+        ignore: folders below that of the photos that are not looked into.
     """
 
     path: Path
     images: Path | None = None
     include_test: bool = False
+    ignore: Sequence[Path] = ()
 
     @property
     def name(self) -> str:
@@ -101,7 +113,7 @@ class OSV5MSource:
     def parts(self) -> Sequence[Source]:
         """Return a source for each split."""
         return tuple(
-            JoinedSource(table, self._images(table), OSV5M_LAYOUT, self.name)
+            StoredSource(table, self._images(table), OSV5M_LAYOUT, self.name, self.ignore)
             for table in self._tables()
         )
 

@@ -31,7 +31,7 @@ _MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
-class JoinedSource:
+class StoredSource:
     """Photos in a folder and its archives with their rows of a table.
 
     Satisfies `index_builder.records.Source`. Reads the table once to find the rows: 17 bytes a
@@ -42,12 +42,14 @@ class JoinedSource:
         images: folder of photos and of tar or zip files with them, or one such file.
         layout: which columns the table has and how photos are called.
         label: what a gallery calls the source; the table's name otherwise.
+        ignore: folders below that of the photos that are not looked into.
     """
 
     table: Path
     images: Path
     layout: Layout
     label: str = ""
+    ignore: Sequence[Path] = ()
 
     @property
     def name(self) -> str:
@@ -65,11 +67,11 @@ class JoinedSource:
             raise InputError(f"no photos at {shown!r}; give the photos' folder as images")
         rows = _RowIndex(Table(self.table, self.layout.columns), self.layout)
         with opened(self.table, "table") as file:
-            for photo in stored_photos(self.images):
+            for photo in stored_photos(self.images, self.ignore):
                 yield photo if isinstance(photo, Rejected) else self._record(photo, rows, file)
             yield from rows.left_over(file)
 
-    def parts(self) -> "Sequence[JoinedSource]":
+    def parts(self) -> "Sequence[StoredSource]":
         """Return itself: rows without a photo are known only where all photos are."""
         return (self,)
 

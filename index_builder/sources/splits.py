@@ -1,6 +1,5 @@
 """Test splits: photos that measure a system must not be in what it searches."""
 
-import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.rows import first_line
-from index_builder.sources.headers import is_osv5m
+from index_builder.sources.headers import table_format
 
 _TEST_FILE = re.compile(r"test([-_.].*)?", re.IGNORECASE)
 _SHARDS = (".parquet", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
@@ -39,7 +38,7 @@ def _marked(path: Path) -> str:
             return "a shard of a test split"
     elif is_test_images(place):
         return "the images of OSV-5M's test split"
-    elif place.is_file() and _TEST_FILE.fullmatch(place.name) and _is_osv5m(place):
+    elif _TEST_FILE.fullmatch(place.name) and place.is_file() and _is_osv5m(place):
         return "the table of OSV-5M's test split"
     return ""
 
@@ -54,5 +53,4 @@ def is_test_images(place: Path) -> bool:
 
 
 def _is_osv5m(table: Path) -> bool:
-    header = next(csv.reader([first_line(table)]), [])
-    return is_osv5m({name.strip().lower() for name in header})
+    return table_format(first_line(table)) == "osv5m"

@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +37,11 @@ def holds_archives(place: Path) -> bool:
     return any(map(is_archive, os.listdir(place)))
 
 
-def stored_photos(place: Path) -> Iterator[Stored | Rejected]:
+def stored_photos(place: Path, ignore: Sequence[Path] = ()) -> Iterator[Stored | Rejected]:
     """Yield the photos below a folder and in its archives, in the order of their names' bytes.
 
-    What lies in a folder itself comes before what lies in those below it.
+    What lies in a folder itself comes before what lies in those below it; those of `ignore`
+    are not looked into.
     An archive beside a folder of its own name has been unpacked, and is left out. A damaged
     one gives its reason after what could be read.
     """
@@ -48,9 +49,13 @@ def stored_photos(place: Path) -> Iterator[Stored | Rejected]:
         yield from _members(place, place.name)
         return
     unread: list[OSError] = []
+    skipped = {path.resolve() for path in ignore}
     for root, folders, files in os.walk(place, onerror=unread.append):
         here = Path(root)
-        folders[:] = sorted((f for f in folders if not f.startswith(".")), key=os.fsencode)
+        folders[:] = sorted(
+            (f for f in folders if not f.startswith(".") and (here / f).resolve() not in skipped),
+            key=os.fsencode,
+        )
         for name in sorted(files, key=os.fsencode):
             label = (here / name).relative_to(place).as_posix()
             if is_photo_name(name):

@@ -109,6 +109,17 @@ def test_mp16_photos_in_tar_files(tmp_path: Path) -> None:
     assert "no such photo" in rejected["aa_bb_9.jpg"]
 
 
+def test_a_gallery_among_the_archives_is_not_looked_into(tmp_path: Path) -> None:
+    _write(tmp_path / "mp16.csv", MP16)
+    _photo(tmp_path / "gallery" / "ab_cd_123.jpg")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("0d_e2_4191.jpg", JPEG)
+    source = open_source(tmp_path, ignore=[tmp_path / "gallery"])
+    records, rejected = _split(source)
+    assert list(records) == ["a.zip/0d_e2_4191.jpg"]
+    assert list(rejected) == ["ab_cd_123.jpg"]  # its row
+
+
 def test_a_damaged_tar_costs_only_what_is_behind_the_damage(tmp_path: Path) -> None:
     table = _write(tmp_path / "mp16.csv", MP16)
     shards = tmp_path / "shards"
