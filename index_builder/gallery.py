@@ -280,6 +280,11 @@ class Gallery:
         )
         text = self.manifest.model_dump_json(indent=2)
         write_atomically(self.folder / "manifest.json", text.encode())
+        if self.manifest.store.url:
+            from index_builder.server_points import ServerStore, write_collection_manifest
+
+            assert isinstance(self.store, ServerStore)
+            write_collection_manifest(self.store, self.manifest)
 
     def info(self) -> dict[str, JsonValue]:
         """Return the manifest, name and path as JSON."""
