@@ -20,9 +20,10 @@ from index_builder.records import content_id
 
 Matrix = npt.NDArray[np.float32]
 BLOCK = 16
-"""Parents opened at first; each further step opens four times as many."""
+"""Parents opened at first, those of the nearest centres; further steps go by what bounds allow,
+each four times as many."""
 WHOLE_FROM = 0.25
-"""Share of the codes from which on comparing with all is faster than choosing among them."""
+"""Share of the codes that bounds leave from which on comparing with all is the faster way."""
 ROUNDING = 1e-5
 """Slack on bounds, against the rounding of single precision."""
 CODES_PER_PARENT = 48
@@ -97,23 +98,37 @@ class CellTree:
         self, vector: Matrix, k: int, beam: int | None
     ) -> tuple[npt.NDArray[np.intp], Matrix]:
         near = self.centres @ vector
-        bound = near if beam else self._bounds(near)
-        order = np.argsort(-bound, kind="stable")[:beam]
-        rows, best = np.empty(0, np.intp), np.empty(0, np.float32)
-        start, size, opened = 0, BLOCK, 0
+        nearest = np.argsort(-near, kind="stable")[: beam or BLOCK]
+        rows, best = self._opened(nearest, vector, k, np.empty(0, np.intp), np.empty(0, np.float32))
+        if beam is not None:
+            return rows, best
+        bound = self._bounds(near)
+        bound[nearest] = -np.inf
+        order = np.argsort(-bound, kind="stable")[: len(bound) - len(nearest)]
+        start, size = 0, BLOCK
         while start < len(order):
-            some = order[start : start + size]
-            if beam is None:
-                if len(best) == k and bound[some[0]] + ROUNDING < best[-1]:
-                    break
-                if opened > WHOLE_FROM * len(self.ids):
-                    # Where bounds prove little, one product with all is the fastest.
-                    return _largest(np.arange(len(self.ids)), self.vectors @ vector, k)
-            inside = self._rows_inside(some)
-            start, size, opened = start + size, 4 * size, opened + len(inside)
-            cosines = np.concatenate([best, self.vectors[inside] @ vector])
-            rows, best = _largest(np.concatenate([rows, inside]), cosines, k)
+            if len(best) == k:
+                order = order[: start + int((bound[order[start:]] + ROUNDING >= best[-1]).sum())]
+            left = order[start:]
+            if (self.starts[left + 1] - self.starts[left]).sum() > WHOLE_FROM * len(self.ids):
+                # Where bounds prove little, one product with all is the fastest.
+                return _largest(np.arange(len(self.ids)), self.vectors @ vector, k)
+            rows, best = self._opened(left[:size], vector, k, rows, best)
+            start, size = start + size, 4 * size
         return rows, best
+
+    def _opened(
+        self,
+        some: npt.NDArray[np.intp],
+        vector: Matrix,
+        k: int,
+        rows: npt.NDArray[np.intp],
+        best: Matrix,
+    ) -> tuple[npt.NDArray[np.intp], Matrix]:
+        """The k best of those known and of the codes in some parents."""
+        inside = self._rows_inside(some)
+        cosines = np.concatenate([best, self.vectors[inside] @ vector])
+        return _largest(np.concatenate([rows, inside]), cosines, k)
 
     def _bounds(self, near: Matrix) -> Matrix:
         """Highest cosine that any code of each parent can have, `[P]`."""

@@ -128,17 +128,18 @@ def _points(
     tiled: "np.ndarray",
 ) -> list[tuple[GalleryPhoto, dict[str, Vector]]]:
     places = centres(cells)
+    rings = np.array([polygon(cell) for cell in cells]).reshape(-1, 5, 2)
+    corners = haversine_km(places[:, None, 0], places[:, None, 1], rings[..., 0], rings[..., 1])
     points = []
     for row, (token, country) in enumerate(zip(tokens(cells), country_at(places), strict=True)):
         latitude, longitude = places[row].tolist()
         vectors = {space: codes[row]}
-        ring = polygon(cells[row])
         cell = GalleryPhoto(
             id=content_id(token.encode()),
             name=token,
             latitude=latitude,
             longitude=longitude,
-            accuracy_km=float(haversine_km(latitude, longitude, ring[:, 0], ring[:, 1]).max()),
+            accuracy_km=float(corners[row].max()),
             source=source,
             country=country,
             digest=vectors_digest(vectors),
