@@ -101,7 +101,7 @@ def check(
 
 
 def _print_check(report: "CheckReport", picture: Path | None) -> None:
-    files = f"files of {report.sampled:,} hashed again"
+    files = f"{report.sampled:,} looked up and their files hashed again"
     if report.originals is not None:
         files += f", {report.originals:,} of their originals found"
     click.echo(f"Gallery {report.gallery}: {report.photos:,} {report.kind} read, {files}")

@@ -13,6 +13,7 @@ import contextlib
 import difflib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -29,13 +30,15 @@ from index_builder.gallery import (
     load_codebook_encoder,
     open_gallery,
 )
-from index_builder.manifest import damaged, read_manifest, shown_path
+from index_builder.manifest import Counts, damaged, read_manifest, shown_path
 from index_builder.points import PAGE, PointStore, StoredPoint, Where
 
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and how much there is."""
 By = Literal["source", "author", "id"]
 JOURNAL = "removing.json"
+_COPIED = 2048
+"""Points copied at once: each time the store waits for the disk."""
 _NEW, _OLD = "points.part-new", "points.part-old"
 
 
@@ -248,10 +251,25 @@ def _finish(gallery: Gallery, removal: Removal, progress: Progress) -> int:
         _rewrite(gallery, removal, progress)
     else:
         gallery.store.optimize()
-    gallery.write_manifest()
+    save_manifest(gallery)
     if gallery.path:
         (gallery.path / JOURNAL).unlink(missing_ok=True)
     return files
+
+
+def save_manifest(gallery: Gallery) -> None:
+    """Bring a gallery's manifest up to date, also where only a server has it."""
+    if gallery.path:
+        gallery.write_manifest()
+        return
+    from index_builder.server_points import ServerStore, write_collection_manifest
+
+    assert isinstance(gallery.store, ServerStore)
+    keys = {"sources": "source", "countries": "country", "licences": "licence"}
+    counts = Counts(**{name: gallery.store.counts(key) for name, key in keys.items()})
+    stated = {"photos": len(gallery), "counts": counts, "updated": datetime.now(UTC)}
+    gallery.manifest = gallery.manifest.model_copy(update=stated)
+    write_collection_manifest(gallery.store, gallery.manifest)
 
 
 def _delete_files(gallery: Gallery, photo_id: str) -> int:
@@ -292,7 +310,7 @@ def copy_points(source: PointStore, target: PointStore, progress: Progress) -> N
         UnavailableError: the copy is short of points.
     """
     total, done = source.count(), 0
-    for chunk in in_chunks(source.scan(with_vectors=True)):
+    for chunk in in_chunks(source.scan(with_vectors=True), _COPIED):
         target.upsert(chunk)
         done += len(chunk)
         progress("rewriting", done, total)
