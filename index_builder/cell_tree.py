@@ -7,6 +7,7 @@ the search of `encoders.cell_search`, in NumPy, for galleries on machines withou
 
 import weakref
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 
 import numpy as np
@@ -185,18 +186,19 @@ def search_cells(
     ]
 
 
-_trees: dict[int, dict[tuple[int | None, int], CellTree]] = {}
+_trees: dict[int, dict[tuple[int | None, datetime], CellTree]] = {}
 _reading = Lock()
 
 
 def tree_of(gallery: Gallery, level: int | None = None) -> CellTree:
-    """Return the codes of an open gallery as a tree, read once while it is open.
+    """Return the codes of an open gallery as a tree, read once for each manifest written.
 
     Args:
         gallery: of cells.
         level: of the parents; see `CellTree.of`.
     """
-    key, wanted = id(gallery.store), (level, len(gallery))
+    # Not the count of points: counting takes longer than the search.
+    key, wanted = id(gallery.store), (level, gallery.manifest.updated)
     with _reading:  # tools run in threads, and one tree is enough
         if key not in _trees:
             _trees[key] = {}
