@@ -39,7 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="JSON to add to; only printed without")
     parser.add_argument("--work", type=Path, help="folder for vectors and indices, 6 GB a million")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a setting may take")
+    parser.add_argument("--tower", help="measure this open_clip image tower instead: ViT-L-14")
     options = parser.parse_args(arguments)
+    if options.tower:
+        found = measure_tower(options.tower)
+        print(json.dumps(found))
+        _write(options.out, _known(options.out), found)
+        return 0
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
         rows = _known(options.out)
@@ -70,12 +76,42 @@ def _key(row: dict[str, Any]) -> tuple[int, int, str]:
 
 
 def _add(out: Path | None, rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = _known(out) or rows
-    rows.append(row)
-    if out:
-        text = json.dumps({"machine": machine(), "rows": rows}, indent=1)
-        write_atomically(out, text.encode())
+    rows = [*(_known(out) or rows), row]
+    _write(out, rows)
     return rows
+
+
+def _write(
+    out: Path | None, rows: Sequence[dict[str, Any]], tower: dict[str, Any] | None = None
+) -> None:
+    if not out:
+        return
+    stated = json.loads(out.read_text()) if out.exists() else {}
+    towers = [
+        one for one in stated.get("encoders", []) if not tower or one["tower"] != tower["tower"]
+    ]
+    towers += [tower] if tower else []
+    text = json.dumps({"machine": machine(), "encoders": towers, "rows": rows}, indent=1)
+    write_atomically(out, text.encode())
+
+
+def measure_tower(name: str, photos: int = 4) -> dict[str, Any]:
+    """Return photos a second that one core encodes: random weights, processor time."""
+    from encoders.torch_setup import need, prepare_torchvision
+
+    torch = need("torch")
+    prepare_torchvision()
+    open_clip = need("open_clip")
+    torch.set_num_threads(1)
+    model = open_clip.create_model(name, pretrained=None).eval()
+    size = model.visual.image_size
+    pixels = torch.rand(photos, 3, *(size if isinstance(size, tuple) else (size, size)))
+    with torch.inference_mode():
+        model.encode_image(pixels[:1])
+        started = time.process_time()
+        model.encode_image(pixels)
+        took = time.process_time() - started
+    return {"tower": name, "device": "one core here", "photos_per_s": photos / took}
 
 
 def machine() -> dict[str, Any]:

@@ -46,6 +46,8 @@ class Row(BaseModel):
     dimensions: int
     engine: str
     measured: str = ""
+    load: float = 0.0
+    """Of the machine when it began."""
     not_measured: str = ""
     build_s: float = math.nan
     optimize_s: float = math.nan

@@ -41,13 +41,13 @@ class Throughput(NamedTuple):
     source: str
 
 
-TIMM = "huggingface/pytorch-image-models, results/benchmark-infer-amp-nchw-pt240-cu124"
 PUBLISHED = (
-    Throughput("ViT-L/14, 224 px", "RTX 3090", 359.73, f"{TIMM}-rtx3090.csv"),
-    Throughput("ViT-L/14, 224 px", "RTX 4090", 658.44, f"{TIMM}-rtx4090.csv"),
-    Throughput("ViT-B/32, 224 px", "RTX 4090", 10127.52, f"{TIMM}-rtx4090.csv"),
+    Throughput("ViT-L/14, 224 px", "RTX 3090", 359.73, "timm"),
+    Throughput("ViT-L/14, 224 px", "RTX 4090", 658.44, "timm"),
+    Throughput("ViT-B/32, 224 px", "RTX 4090", 10127.52, "timm"),
 )
-"""Batches of 1,024 in mixed precision, photos already decoded: `vit_*_clip_224` of timm."""
+"""`vit_*_clip_224` in `results/benchmark-infer-amp-nchw-pt240-cu124-rtx{3090,4090}.csv` of
+https://github.com/huggingface/pytorch-image-models: batches of 1,024, photos already decoded."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,6 +79,7 @@ def fill(page: str, measured: Path) -> str:
         "machine": lambda: _machine(stated, rows),
         "measured": lambda: measured_table(rows),
         "memory": lambda: memory_table(rows),
+        "lists": lambda: lists_part(rows),
         "laws": lambda: law_table(rows),
         "one machine": lambda: machine_table(rows),
         "fused": lambda: machine_table(rows, dimensions=FUSED[0], spaces=FUSED[1]),
@@ -98,10 +99,11 @@ def _machine(stated: dict[str, Any], rows: Sequence[Row]) -> str:
     machine = stated["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     days = sorted({row.measured[:10] for row in rows if row.measured})
+    busy = max(row.load for row in rows)
     return (
         f"{machine['processor']}, {machine['cores']} cores; {packages}; "
         f"{machine['queries']} queries for the {machine['nearest']} nearest; measured "
-        f"{' and '.join(days)}."
+        f"{' and '.join(days)}, beside other work (load up to {busy:.0f}): times are pessimistic."
     )
 
 
@@ -152,19 +154,44 @@ def memory_table(rows: Sequence[Row]) -> str:
 def law_table(rows: Sequence[Row]) -> str:
     """Return each fitted law with its largest deviation."""
     lines = []
-    for engine in SETTINGS:
-        for key, quantity in QUANTITIES.items():
-            if law := law_of(rows, engine, key):
-                lines.append([engine, quantity.name, _formula(law, quantity.unit), _worst(law)])
-    return _table(("setting", "what", "law", "largest deviation"), lines)
+    for key, quantity in QUANTITIES.items():
+        laws = [law_of(rows, engine, key) for engine in SETTINGS]
+        lines.append(
+            [quantity.name, *[_formula(law, quantity.unit) if law else "" for law in laws]]
+        )
+    return _table(("", *SETTINGS), lines)
 
 
 def _formula(law: Law, unit: str) -> str:
-    return law.form.replace("a", f"{law.a:.3g} {unit}").replace(" b ", f" {law.b:.3g} ")
+    """Return a law with its constants and how far it is from the `n` sizes it was fitted to."""
+    says = {"bytes": size, "s": short_seconds, "ms": milliseconds}[unit]
+    grows = law.form.removeprefix("a + b ")
+    constant = f"{says(law.a)} + " if law.a > 0 else ""
+    step = (
+        f"{law.b:.3g} {'B' if unit == 'bytes' else unit}" if grows == "ln N" else _each(law, unit)
+    )
+    return f"{constant}{step} {grows} (±{100 * law.worst:.0f} %, n {len(law.counts)})"
 
 
-def _worst(law: Law) -> str:
-    return f"{100 * law.worst:.0f} % of {len(law.counts)}"
+def _each(law: Law, unit: str) -> str:
+    """Return the growth a photo, in units that need no powers of ten."""
+    if unit == "bytes":
+        return f"{law.b:,.0f} B"
+    return f"{law.b * 1e6:.3g} µs" if unit == "s" else f"{law.b * 1e6:.3g} ns"
+
+
+def short_seconds(number: float) -> str:
+    """Return seconds below a minute with two digits."""
+    return f"{number:.2g} s"
+
+
+def lists_part(rows: Sequence[Row]) -> str:
+    """Return how much of writing is spent on making Python lists of vectors."""
+    shares = [100 * row.lists_s / row.build_s for row in rows if row.lists_s > 0]
+    return (
+        f"Making Python lists of vectors, which Edge asks for, takes {min(shares):.0f} to "
+        f"{max(shares):.0f} % of writing: the engine, not Python, sets the pace."
+    )
 
 
 def machine_table(rows: Sequence[Row], *, dimensions: int = 512, spaces: int = 1) -> str:
@@ -191,13 +218,14 @@ def machine_table(rows: Sequence[Row], *, dimensions: int = 512, spaces: int = 1
 def cluster_table(rows: Sequence[Row]) -> str:
     """Return machines that hold each set together, and what a query takes there; extrapolated."""
     head = ["set", "setting", f"machines of {NODE_GIB:.0f} GiB", "with 2 replicas", "photos each"]
-    head += ["disk each", "query, without network", "work a query"]
+    head += ["disk each", "query, without network", "work a query", "queries a core-hour"]
     lines = []
     for name, count in SETS.items():
         for engine in SETTINGS[1:]:
             found, work = project(rows, engine, count), law_of(rows, engine, "cpu_ms")
             if found and work:
                 each = count / found.nodes
+                work_ms = found.nodes * work(each)
                 lines.append(
                     [
                         name,
@@ -207,7 +235,8 @@ def cluster_table(rows: Sequence[Row]) -> str:
                         f"{each / 1e6:.3g} M",
                         size(found.disk_bytes / found.nodes),
                         milliseconds(found.node_query_ms),
-                        milliseconds(found.nodes * work(each)),
+                        milliseconds(work_ms),
+                        f"{float(f'{3.6e6 / work_ms:.2g}'):,.0f}",
                     ]
                 )
     return _table(head, lines)

@@ -290,8 +290,11 @@ def session(crew: Crew) -> Iterator[Any]:
         "num_cpus": max(crew.workers, os.cpu_count() or 1),
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
     }
+    constants: Any = getattr(ray._private, "ray_constants", None)
+    if crew.address == LOCAL and hasattr(constants, "ENABLE_RAY_CLUSTER"):
+        # Ray's own switch for machines whose firewall asks: otherwise it listens to the network.
+        constants.ENABLE_RAY_CLUSTER = False
     os.putenv("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part speaks to stderr otherwise
     try:
         ray.init(address=crew.address, **quiet, **(own if crew.address == LOCAL else {}))

@@ -174,9 +174,29 @@ def test_an_error_of_a_worker_is_the_error_of_the_build(
 
 
 @pytest.mark.slow
+def test_ray_listens_to_this_machine_alone_and_tells_nobody_about_itself(
+    ray_session: None,
+) -> None:
+    import ray
+
+    (node,) = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's own
+    assert node["NodeManagerAddress"] == "127.0.0.1"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    heard = Path(f"/proc/{os.getpid()}/net/tcp6").read_text().splitlines()[1:]
+    ours = {node["NodeManagerPort"], node["ObjectManagerPort"]}
+    found = {}
+    for line in heard:
+        address, port = line.split()[1].split(":")
+        if int(port, 16) in ours and line.split()[3] == "0A":
+            found[int(port, 16)] = address
+    assert set(found) == ours
+    assert set(found.values()) == {"0000000000000000FFFF00000100007F"}, "127.0.0.1"
+
+
+@pytest.mark.slow
 def test_coordinates_are_encoded_by_workers_too(tmp_path: Path, ray_session: None) -> None:
     table = tmp_path / "places.csv"
-    lines = [f"{n / 10},{n / 5}" for n in range(100)]
+    lines = [f"{n / 10},{n / 5}" for n in range(1, 101)]
     table.write_text("\n".join(["latitude,longitude", *lines]))
     alone = build_gallery(table, tmp_path / "alone", encoder=GlobeEncoder())
     crew = build_gallery_on_ray(table, tmp_path / "crew", encoder=GlobeEncoder())
