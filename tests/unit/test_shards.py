@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import pickle
@@ -188,6 +189,32 @@ def test_a_shard_cut_anywhere_gives_what_lies_before_and_says_so(tmp_path: Path)
         records, reasons = read(tmp_path, whole[:length])
         assert records == everything[: sum(length >= end for end in ends)]
         assert "fetch or pack this shard again" in reasons["a.tar"], length
+
+
+def test_a_photo_whose_json_is_cut_off_does_not_fall_back_to_its_header(tmp_path: Path) -> None:
+    exif = gps_exif(
+        GPSLatitudeRef="N", GPSLatitude=(1.0,), GPSLongitudeRef="E", GPSLongitude=(2.0,)
+    )
+    files = [("1.jpg", encoded(picture(), exif=exif)), ("1.json", stated())]
+    whole = tar_bytes(files)
+    for length in (whole.index(b"{") + 5, whole.index(b"{")):
+        records, reasons = read(tmp_path, whole[:length])
+        assert not records
+        assert reasons["a.tar/1.jpg"] == "its .json cannot be used: the shard breaks inside it"
+
+
+def test_leading_dots_are_no_part_of_a_name(tmp_path: Path) -> None:
+    records, _ = read(tmp_path, tar_bytes([("./f/1.jpg", PHOTO), ("f/1.json", stated())]))
+    assert [r.name for r in records] == ["a.tar/f/1.jpg"]
+
+
+def test_packed_data_that_makes_no_sense(tmp_path: Path) -> None:
+    whole = bytearray(gzip.compress(tar_bytes(samples(300))))
+    middle = len(whole) // 2
+    whole[middle : middle + 40] = b"\xff" * 40
+    records, reasons = read(tmp_path, bytes(whole))
+    assert 10 < len(records) < 300
+    assert "damaged at byte" in reasons["a.tar"]
 
 
 @pytest.mark.parametrize("packed", ["gz", "bz2"])

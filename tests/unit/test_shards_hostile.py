@@ -112,3 +112,7 @@ def test_photos_that_wait_for_their_metadata_are_bounded(
     assert len(records) == 2
     assert len(reasons) == 3
     assert "give each photo its own key" in reasons["a.tar/k.4.jpg"]
+    files = [("1.jpg", bytes(24_000)), ("1.json", stated().ljust(2_000)), *samples(1, 2)]
+    records, reasons = read(tmp_path, tar_bytes(files))
+    assert [r.name for r in records] == ["a.tar/00002.jpg"]
+    assert "its .json cannot be used: its sample has over" in reasons["a.tar/1.jpg"]

@@ -2,6 +2,7 @@ import io
 import math
 import pickle
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def grid(tmp_path: Path) -> Path:
     tile = encoded(picture(), "PNG")
     for name in ["9/268/178.png", "9/268/9.jpg", "9/30/7.webp", "10/3/3@2x.png", "10/3/9999.png"]:
         write(tmp_path / "sat" / name, tile)
-    for name in ["9/268/readme.txt", "9/notes/1.png", "9/268/-1.png", ".x/1/1.png", "tiles.json"]:
+    for name in ["9/268/readme.txt", "9/notes/1.png", "9/268/-1.png", ".x/1/1.png", "9/77"]:
         write(tmp_path / "sat" / name, b"")
     return tmp_path / "sat"
 
@@ -240,14 +241,23 @@ def test_windows_across_the_antimeridian_have_longitudes_of_the_earth(tmp_path: 
     geotiff(tmp_path / "a.tif", noise(1, 64, 256), "EPSG:4326", transform=where)
     records, _ = split(TileSource(tmp_path, tile_px=128))
     assert [r.position.longitude for r in records] == pytest.approx([-179.86, -178.58])
-    assert all((r.position.accuracy_km or 0) < 100 for r in records)
+    geod = Geod(ellps="WGS84")
+    for record in records:
+        where = record.position
+        corners = [(s * 0.64, lat) for s in (-1, 1) for lat in (10, 9.36)]
+        metres = [
+            geod.inv(where.longitude, where.latitude, where.longitude + east, lat)[2]
+            for east, lat in corners
+        ]
+        assert max(metres) - min(metres) > 50
+        assert where.accuracy_km == pytest.approx(max(metres) / 1000, rel=1e-6)
 
 
 def test_empty_windows_are_counted_and_empty_pixels_black(tmp_path: Path) -> None:
     values = np.full((3, 256, 384), 9, np.uint8)
-    values[:, :128, :256] = 0
-    values[:, 128:, :64] = 0
-    geotiff(tmp_path / "a.tif", values, "EPSG:32632", nodata=0)
+    values[:, :128, :256] = 77
+    values[:, 128:, :64] = 77
+    geotiff(tmp_path / "a.tif", values, "EPSG:32632", nodata=77)
     records, reasons = split(TileSource(tmp_path, tile_px=128))
     assert [r.name.rpartition("/")[2] for r in records] == ["0-256", "128-0", "128-128", "128-256"]
     assert reasons == {"a.tif": "2 of 6 windows hold no data at all and were left out"}
@@ -313,6 +323,14 @@ def test_other_types_are_stretched_alike_in_all_windows(tmp_path: Path, kind: st
     assert (np.diff(row) >= 0).all()
 
 
+def test_windows_of_nothing_but_nan_are_empty(tmp_path: Path) -> None:
+    values = noise(1, 128, 256, kind="float32")
+    values[:, :, :128] = np.nan
+    records, reasons = split_reader(geotiff(tmp_path / "a.tif", values, "EPSG:32632"), 128)
+    assert [r.name for r in records] == ["a.tif/0-128"]
+    assert "1 of 2 windows hold no data" in reasons["a.tif"]
+
+
 def test_rasters_that_cannot_be_used(tmp_path: Path) -> None:
     rasterio = pytest.importorskip("rasterio")
     good = geotiff(tmp_path / "z.tif", noise(1, 64, 64), "EPSG:32632")
@@ -322,6 +340,10 @@ def test_rasters_that_cannot_be_used(tmp_path: Path) -> None:
     write(tmp_path / "cut.tif", whole[: len(whole) // 2])
     vrt = f'<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:32632</SRS><GeoTransform>0,1,0,0,0,-1</GeoTransform><VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename>{good}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>'  # noqa: E501
     write(tmp_path / "vrt.tif", vrt.encode())
+    unplaced = rasterio.Affine(1, 0, 0, 0, 1, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        geotiff(tmp_path / "unplaced.tif", noise(1, 64, 64), "EPSG:32632", transform=unplaced)
     engineering = 'LOCAL_CS["site",UNIT["metre",1]]'
     geotiff(tmp_path / "site.tif", noise(1, 64, 64), engineering)
     geotiff(tmp_path / "height.tif", noise(1, 64, 64), "EPSG:5773")
@@ -332,6 +354,7 @@ def test_rasters_that_cannot_be_used(tmp_path: Path) -> None:
     assert [r.name for r in records] == ["cut.tif/0-0", "z.tif/0-0"]
     assert "gdal_edit.py -a_srs" in reasons.pop("nowhere.tif")
     assert "complex values" in reasons.pop("complex.tif")
+    assert "gdal_edit.py -a_ullr" in reasons.pop("unplaced.tif")
     for name in ("site.tif", "height.tif"):
         assert "is no map of the Earth" in reasons.pop(name)
     assert "outside its coordinate system" in reasons.pop("far.tif/0-0")
