@@ -14,7 +14,8 @@ from geo.errors import GeolocationError, InputError
 
 if TYPE_CHECKING:
     from index_builder.gallery_check import CheckReport
-    from index_builder.upkeep import By, RemoveReport
+    from index_builder.removal_note import By
+    from index_builder.upkeep import RemoveReport
 
 SHOWN = 10
 _JSON_HELP = "Print the result as JSON and nothing else."

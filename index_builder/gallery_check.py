@@ -25,8 +25,9 @@ from index_builder.gallery_findings import Finding, Tally
 from index_builder.gallery_scan import Scanned, scan_gallery
 from index_builder.points import PAGE
 from index_builder.records import content_id
+from index_builder.removal_note import read_removal
 from index_builder.stated_countries import is_near
-from index_builder.upkeep import Progress, no_progress, read_removal
+from index_builder.upkeep import Progress, no_progress
 
 SAMPLE = 200
 APART_KM = 1.0

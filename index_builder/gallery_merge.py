@@ -21,8 +21,8 @@ from index_builder.gallery import Gallery, attach, load_codebook_encoder, photo_
 from index_builder.manifest import Manifest, StoreSettings, read_manifest, shown_path
 from index_builder.points import StoredPoint
 from index_builder.records import Rejected
+from index_builder.removal_note import JOURNAL
 from index_builder.upkeep import (
-    JOURNAL,
     Progress,
     in_chunks,
     no_progress,

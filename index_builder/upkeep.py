@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
-from index_builder.files import FolderLock, read_regular, write_atomically
+from index_builder.files import FolderLock, write_atomically
 from index_builder.gallery import (
     Gallery,
     attach,
@@ -30,28 +29,14 @@ from index_builder.gallery import (
     load_codebook_encoder,
     open_gallery,
 )
-from index_builder.manifest import Counts, damaged, read_manifest, shown_path
+from index_builder.manifest import Counts, read_manifest, shown_path
 from index_builder.points import PAGE, PointStore, StoredPoint, Where
+from index_builder.removal_note import JOURNAL, NEW, By, Removal, finish_swap, read_removal
 
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and how much there is."""
-By = Literal["source", "author", "id"]
-JOURNAL = "removing.json"
 _COPIED = 2048
 """Points copied at once: each time the store waits for the disk."""
-_NEW, _OLD = "points.part-new", "points.part-old"
-
-
-class Removal(BaseModel):
-    """A removal under way, as `removing.json` keeps it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    by: By
-    values: tuple[str, ...]
-    ids: tuple[str, ...]
-    swapping: bool = False
-    """Whether the new store is whole and takes the old one's place."""
 
 
 class RemoveReport(BaseModel):
@@ -115,23 +100,6 @@ def in_chunks(points: Iterator[StoredPoint], size: int = PAGE) -> Iterator[list[
     """Yield points some at a time."""
     while chunk := list(islice(points, size)):
         yield chunk
-
-
-def read_removal(folder: Path) -> Removal | None:
-    """Return the removal that was stopped in this gallery, if any.
-
-    Raises:
-        InputError: the note of it is damaged.
-    """
-    try:
-        return Removal.model_validate_json(read_regular(folder / JOURNAL))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError):
-        raise InputError(
-            f"{JOURNAL} of gallery {shown_path(folder)} is damaged; delete that file and run "
-            "`graticule gallery remove` again"
-        ) from None
 
 
 def condition(by: By, values: Sequence[str]) -> Where:
@@ -288,9 +256,9 @@ def _rewrite(gallery: Gallery, removal: Removal, progress: Progress) -> None:
     from index_builder.edge_points import EdgeStore
 
     folder = gallery.folder
-    shutil.rmtree(folder / _NEW, ignore_errors=True)
+    shutil.rmtree(folder / NEW, ignore_errors=True)
     spaces, index = gallery.manifest.encoder.spaces, gallery.manifest.index
-    fresh = EdgeStore(folder / _NEW, spaces, index)
+    fresh = EdgeStore(folder / NEW, spaces, index)
     try:
         copy_points(gallery.store, fresh, progress)
         fresh.optimize()
@@ -320,35 +288,3 @@ def copy_points(source: PointStore, target: PointStore, progress: Progress) -> N
             "command again",
             retryable=True,
         )
-
-
-def finish_swap(folder: Path) -> None:
-    """Put a new store into the old one's place, where a removal had come so far; locked.
-
-    Raises:
-        InputError: the folder cannot be written to.
-    """
-    try:
-        removal = read_removal(folder)
-    except InputError:
-        return  # said by what needs the journal
-    if removal is None or not removal.swapping:
-        return
-    new, old, points = folder / _NEW, folder / _OLD, folder / "points"
-    try:
-        if new.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            if points.exists():
-                points.rename(old)
-            new.rename(points)
-        if not points.exists():
-            raise damaged(shown_path(folder))
-        # From here on a store called new is one half made, which must never be taken.
-        done = removal.model_copy(update={"swapping": False})
-        write_atomically(folder / JOURNAL, done.model_dump_json().encode())
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise InputError(
-            f"gallery {shown_path(folder)} cannot be rewritten ({error.strerror}); free the disk "
-            "or its permissions and run the same command again"
-        ) from None

@@ -12,7 +12,8 @@ from index_builder.gallery import open_gallery
 from index_builder.gallery_check import check_gallery
 from index_builder.gallery_merge import NOTE, merge_galleries
 from index_builder.manifest import read_manifest
-from index_builder.upkeep import JOURNAL, in_chunks, open_for_upkeep
+from index_builder.removal_note import JOURNAL
+from index_builder.upkeep import in_chunks, open_for_upkeep
 from tests.unit.upkeep_samples import identity, photo, started, unit, write_gallery
 
 

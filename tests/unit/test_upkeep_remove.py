@@ -11,7 +11,8 @@ from index_builder import upkeep
 from index_builder.gallery import open_gallery
 from index_builder.gallery_check import check_gallery
 from index_builder.manifest import read_manifest
-from index_builder.upkeep import JOURNAL, open_for_upkeep, remove_points
+from index_builder.removal_note import JOURNAL, By, Removal
+from index_builder.upkeep import open_for_upkeep, remove_points
 from tests.unit.upkeep_samples import bytes_of, photo, unit, write_gallery
 
 SECRET = "Zacharias Quintavalle"
@@ -100,7 +101,7 @@ def test_nothing_happens_until_somebody_agrees(folder: Path, dry_run: bool) -> N
         ("id", photo(7)[0].id[:7], "first 8 digits"),
     ],
 )
-def test_what_is_not_there_is_told(folder: Path, by: upkeep.By, value: str, said: str) -> None:
+def test_what_is_not_there_is_told(folder: Path, by: By, value: str, said: str) -> None:
     with open_for_upkeep(folder) as gallery, pytest.raises(InputError, match=said):
         remove_points(gallery, by, [value])
 
@@ -119,7 +120,7 @@ KILLS = [
 
 @pytest.mark.parametrize(("step", "late", "again"), KILLS)
 def test_stopped_anywhere_it_is_finished_by_the_next(
-    folder: Path, step: str, late: bool, again: upkeep.By, monkeypatch: pytest.MonkeyPatch
+    folder: Path, step: str, late: bool, again: By, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -160,7 +161,7 @@ def test_a_store_half_copied_never_takes_the_others_place(folder: Path) -> None:
     half = folder / "points.part-new"
     half.mkdir()
     (half / "edge_config.json").write_text("{}")
-    removal = upkeep.Removal(by="id", values=("x",), ids=())
+    removal = Removal(by="id", values=("x",), ids=())
     (folder / JOURNAL).write_text(removal.model_dump_json())
     with open_for_upkeep(folder) as gallery:
         assert len(gallery) == COUNT
