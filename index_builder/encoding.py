@@ -31,6 +31,7 @@ from index_builder.files import read_regular, write_atomically
 from index_builder.gallery import GalleryPhoto, vectors_digest
 from index_builder.manifest import Kind
 from index_builder.points import Vector
+from index_builder.positions import check_position
 from index_builder.records import Record, Rejected, content_id, place_id
 
 if TYPE_CHECKING:
@@ -106,9 +107,11 @@ class ChunkEncoder:
 
     def identify(self, record: Record) -> str | Rejected:
         """Return the id of a record: of its bytes, or of its coordinate where it has none."""
-        if record.content is None:
-            return place_id(record.position.latitude, record.position.longitude)
+        at = record.position
         try:
+            check_position(at.latitude, at.longitude)
+            if record.content is None:
+                return place_id(at.latitude, at.longitude)
             return content_id(record.read())
         except InputError as error:
             return Rejected(record.name, str(error))
@@ -116,6 +119,7 @@ class ChunkEncoder:
     def prepare(self, record: Record) -> Prepared | Rejected:
         """Read and decode a record; any number of threads may. Nothing is written."""
         try:
+            check_position(record.position.latitude, record.position.longitude)
             if self.kind == "places":
                 return self._place(record)
             return self._photo(record)

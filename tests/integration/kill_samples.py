@@ -44,7 +44,7 @@ class ProductEncoder:
     def encode_images(self, images: Sequence[Image.Image]) -> dict[str, Vectors]:
         check_images(images)
         pixels = np.stack([np.asarray(i.resize((SIDE, SIDE)), np.float32).ravel() for i in images])
-        rows = self._product(pixels / 255 - 0.5)
+        rows = self._product((pixels / 255 - 0.5).astype(np.float32))
         rows[[not image.getbbox() for image in images]] = 0.0  # it sees nothing in black
         return {"a": _unit(rows[:, :16]), "b": _unit(rows[:, 16:])}
 
@@ -104,7 +104,7 @@ def build(order: dict[str, Any]) -> None:
 
 
 def serve() -> None:
-    """Fork a build for each line of standard input; say its process id, then how it ended."""
+    """Fork a build for each line of standard input; say its process id and, asked, how it ended."""
     import index_builder.build
     import index_builder.countries
     import index_builder.edge_points
@@ -112,7 +112,7 @@ def serve() -> None:
 
     index_builder.countries.country_at([(0.0, 0.0)])
     __import__("cv2"), __import__("qdrant_edge")
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
             code = 1
@@ -124,6 +124,7 @@ def serve() -> None:
                 os._exit(code)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
+        sys.stdin.readline()  # until then its id is its own, even if it has ended
         sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
         sys.stdout.flush()
 

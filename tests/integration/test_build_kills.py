@@ -40,7 +40,9 @@ class Builder:
         started = time.monotonic()
         if kill_after_s is not None:
             time.sleep(kill_after_s)
-            os.kill(pid, signal.SIGKILL)  # its parent has not waited for it: still this process
+            os.kill(pid, signal.SIGKILL)  # harmless where it has ended: nobody has asked how yet
+        self.process.stdin.write("how\n")
+        self.process.stdin.flush()
         code = int(self.process.stdout.readline())
         return code, time.monotonic() - started
 
