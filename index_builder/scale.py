@@ -9,10 +9,9 @@ again with its part; a build that was killed goes on with what is not there yet.
 import logging
 import os
 import pickle
-import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from encoders import load_encoder
 from encoders.base import AlignedEncoder, Encoder
+from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.adding import Adding, Chunk, Item, chunks
 from index_builder.build import BuildReport, build_gallery
@@ -31,6 +31,7 @@ from index_builder.flow import ahead, in_order
 from index_builder.gallery import Gallery, GalleryPhoto
 from index_builder.manifest import Kind, StoreSettings
 from index_builder.points import IndexSettings
+from index_builder.ray_session import LOCAL, Crew, import_ray, quietly, session
 from index_builder.records import Record, Source
 from index_builder.sampling import SamplePerCell
 
@@ -41,11 +42,8 @@ Ids = npt.NDArray[np.bytes_]
 """The first 16 bytes of ids, sorted: what a gallery holds, small enough to give every worker."""
 RESULT_BYTES = 4_000_000
 """What a worker gathers before it hands it over; more would wait in memory, and be lost with it."""
-STORE_BYTES = 512_000_000
-"""Memory that workers on this machine share for results that the writer has not taken yet."""
 DEATHS = 4
 """A worker that dies more often is not started again: its photos kill it."""
-LOCAL = "local"
 
 
 def build_gallery_on_ray(
@@ -108,34 +106,6 @@ def build_gallery_on_ray(
         api_key=api_key,
         adding=OnRay,
     )
-
-
-def import_ray() -> Any:
-    """Return `ray` with its data library.
-
-    Raises:
-        UnavailableError: it is not installed.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own use of what it has deprecated
-            import ray
-            import ray.data
-    except ImportError as error:
-        raise UnavailableError(
-            f"building with workers needs Ray ({error}); pip install 'graticule[scale]'"
-        ) from None
-    return ray
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who does the work."""
-
-    workers: int
-    address: str
-    by_name: bool
-    """Whether each loads the encoder itself; otherwise it is sent to them."""
 
 
 class AddingOnRay(Adding):
@@ -205,8 +175,8 @@ def _pickled(encoder: Encoder) -> bytes:
         found: bytes = cloudpickle.dumps(encoder)  # type: ignore[no-untyped-call]  # Ray's own
     except (TypeError, pickle.PicklingError, AttributeError) as error:
         raise InputError(
-            f"encoder {encoder.card.name!r} cannot be sent to workers ({error}); give the name or "
-            "folder that it is loaded from"
+            f"encoder {encoder.card.name!r} cannot be sent to workers ({printable(str(error))}); "
+            "give the name or folder that it is loaded from"
         ) from None
     return found
 
@@ -273,42 +243,6 @@ def _slim(item: Item) -> Item:
     return item
 
 
-@contextmanager
-def session(crew: Crew) -> Iterator[Any]:
-    """Yield `ray`, connected; one that was started for this build is ended.
-
-    Raises:
-        UnavailableError: no cluster at that address.
-    """
-    ray = import_ray()
-    if ray.is_initialized():
-        yield ray
-        return
-    # A release of Ray that is started by `init` sends no usage statistics.
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    own = {
-        "num_cpus": max(crew.workers, os.cpu_count() or 1),
-        "object_store_memory": STORE_BYTES,
-        "include_dashboard": False,
-    }
-    constants: Any = getattr(ray._private, "ray_constants", None)
-    if crew.address == LOCAL and hasattr(constants, "ENABLE_RAY_CLUSTER"):
-        # Ray's own switch for machines whose firewall asks: otherwise it listens to the network.
-        constants.ENABLE_RAY_CLUSTER = False
-    os.putenv("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part speaks to stderr otherwise
-    try:
-        ray.init(address=crew.address, **quiet, **(own if crew.address == LOCAL else {}))
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UnavailableError(
-            f"no Ray cluster at {crew.address!r} ({error}); start one with: ray start --head",
-            retryable=True,
-        ) from None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
 def encoded(ray: Any, source: Source, share: Share, crew: Crew) -> Generator[Chunk]:
     """Yield the chunks of a source in its order, done by workers.
 
@@ -317,11 +251,11 @@ def encoded(ray: Any, source: Source, share: Share, crew: Crew) -> Generator[Chu
         UnavailableError: the encoder's service does not answer, or a worker died too often.
     """
     parts = [{"part": ray.cloudpickle.dumps(part)} for part in source.parts()]
-    with _quietly():
+    with quietly():
         rows = iter(_plan(ray, parts, share, crew).iter_rows())
     while True:
         try:
-            with _quietly():
+            with quietly():
                 row = next(rows, None)
         except ray.exceptions.RayError as error:
             raise UnavailableError(
@@ -356,13 +290,3 @@ def _plan(
         max_restarts=DEATHS - 1,
         max_task_retries=DEATHS - 1,
     )
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Leave out warnings about what Ray itself has deprecated and still uses."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="ray")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        yield
