@@ -42,7 +42,8 @@ def import_ray() -> Any:
             import ray.data
     except ImportError as error:
         raise UnavailableError(
-            f"building with workers needs Ray ({printable(str(error))}); pip install 'graticule[scale]'"
+            f"building with workers needs Ray ({printable(str(error))}); "
+            "pip install 'graticule[scale]'"
         ) from None
     return ray
 

@@ -17,11 +17,13 @@ from PIL import Image
 
 from encoders.base import Vectors
 from geo.errors import InputError, UnavailableError
+from index_builder import scale
 from index_builder.build import build_gallery
 from index_builder.gallery import open_gallery
 from index_builder.scale import DEATHS, build_gallery_on_ray
 from tests.aligned_fakes import GlobeEncoder
 from tests.unit.encoder_samples import tiny_encoder
+from tests.unit.gallery_samples import write_photos
 
 # Ray leaves sockets and processes to the collector, and warns of what it has itself deprecated.
 pytestmark = [
@@ -92,7 +94,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ray_session() -> Iterator[None]:
     """One Ray for all tests: to start it takes some seconds."""
-    from index_builder.scale import Crew, session
+    from index_builder.ray_session import Crew, session
 
     with session(Crew(2, "local", by_name=False)):
         yield
@@ -202,6 +204,35 @@ def test_coordinates_are_encoded_by_workers_too(tmp_path: Path, ray_session: Non
     crew = build_gallery_on_ray(table, tmp_path / "crew", encoder=GlobeEncoder())
     assert alone.added == crew.added == 100
     assert contents(tmp_path / "crew") == contents(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_a_codebook_fitted_here_is_what_workers_encode_with(
+    tmp_path: Path, ray_session: None
+) -> None:
+    photos = write_photos(tmp_path / "photos", scenes=4)
+    alone = build_gallery(photos, tmp_path / "alone")
+    crew = build_gallery_on_ray(photos, tmp_path / "crew")
+    assert alone.added == crew.added == 8
+    assert contents(tmp_path / "crew") == contents(tmp_path / "alone")
+    features = [sorted((tmp_path / n / "features").rglob("*.npz")) for n in ("alone", "crew")]
+    assert [f.read_bytes() for f in features[0]] == [f.read_bytes() for f in features[1]]
+    assert len(features[1]) == 8
+
+
+def test_other_weights_on_a_worker_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "load_encoder", lambda name: GlobeEncoder(name=f"{name}-2"))
+    share = scale.Share(
+        encoder="globe",
+        fingerprint=GlobeEncoder().card.fingerprint,
+        copies=True,
+        kind="photos",
+        folder=Path(),
+        known=None,
+        threads=1,
+    )
+    with pytest.raises(InputError, match="put the same weights on all machines"):
+        scale.Worker({"share": share})
 
 
 @pytest.mark.slow
