@@ -116,7 +116,16 @@ def measured_table(rows: Sequence[Row]) -> str:
     """Return what each engine took at each size."""
     head = ["photos", "engine", "write", "optimize", "disk", "open", "first answer"]
     head += ["query p50", "p95", "work", "recall@20"]
-    return _table(head, [_measured_line(row) for row in rows if row.dimensions == 512])
+    own = {(row.count, row.engine): row for row in rows if row.dimensions == 512}
+    engines = list(dict.fromkeys(engine for _, engine in own))
+    missing = [
+        Row(count=count, dimensions=512, engine=engine, not_measured="yet to be run")
+        for count in sorted({count for count, _ in own})
+        for engine in engines
+        if (count, engine) not in own
+    ]
+    lines = sorted([*own.values(), *missing], key=lambda r: (r.count, engines.index(r.engine)))
+    return _table(head, [_measured_line(row) for row in lines])
 
 
 def _measured_line(row: Row) -> list[str]:
@@ -273,7 +282,7 @@ def dimensions_check(rows: Sequence[Row]) -> str:
                 f"{size(found.disk_bytes)} foretold, {size(row.disk_bytes)} measured; query "
                 f"{milliseconds(found.query_ms)} foretold, {milliseconds(row.p50_ms)} measured."
             )
-    return "\n".join(f"- {line}" for line in said)
+    return "\n".join(f"- {line}" for line in said or ["Not checked: nothing else was measured."])
 
 
 def size(number: float) -> str:
