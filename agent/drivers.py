@@ -71,6 +71,7 @@ def _look(state: State) -> Iterator[tuple[str, Arguments]]:
     yield "read_metadata", {"photo_id": photo}
     yield "read_text", {"photo_id": photo}
     yield "search_similar_photos", {"photo_id": photo}
+    yield "search_cells", {"photo_id": photo}
     yield "search_places", {"photo_id": photo}
     if hint := state.get("hint"):
         yield "use_hint", {"hint": hint}

@@ -13,6 +13,7 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
         ConfigError: a network geocoder is chosen without a URL.
     """
     from geo.geocoders import network_geocoder
+    from tools.cells import make_search_cells
     from tools.clues import make_look_up_clue
     from tools.commit import make_commit_location
     from tools.compare import make_compare_photos
@@ -31,8 +32,11 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
         make_read_metadata, make_read_text, make_look_up_clue, make_cluster_candidates,
         make_compare_photos, make_zoom, make_use_hint,
     ]  # fmt: skip
-    if bench.galleries:
+    kinds = {gallery.manifest.kind for gallery in bench.galleries}
+    if kinds - {"cells"}:
         makers.append(make_search_similar_photos)
+    if "cells" in kinds:
+        makers.append(make_search_cells)
     if bench.open_encoder:
         makers += [make_search_places, make_verify_candidates]
     return (

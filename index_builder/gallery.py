@@ -157,7 +157,8 @@ class Gallery:
         vectors = self._vectors(query)
         sign = -1 if dissimilar else 1
         signed = {space: sign * vector for space, vector in vectors.items()}
-        exactly = len(self) <= EXACT_UP_TO if exact is None else exact
+        # Counting the points would take longer than many a search.
+        exactly = self.manifest.photos <= EXACT_UP_TO if exact is None else exact
 
         def find(count: int) -> Hits:
             if len(signed) == 1:

@@ -23,7 +23,7 @@ from geo.cells import CellIds, centres, from_tokens, levels, parents, tokens
 from geo.errors import InputError, UnavailableError
 from tools.cell_shapes import half_area_radius_km, ring_of
 from tools.evidence import Candidate, Evidence, Rejection, ToolError, ToolOutcome, ToolReply
-from tools.places import UNMEASURED_WEIGHT, evidence_group
+from tools.places import UNMEASURED_WEIGHT, evidence_group, place_name
 
 if TYPE_CHECKING:
     from encoders.base import Encoder, EncoderCard
@@ -215,7 +215,8 @@ def _reply(
         f"share {found[0].share:.1%} of {hits} hits. How often this gallery is right was never "
         "measured.",
         candidates=candidates,
-        weight=CELL_WEIGHT,
+        # Likeness by the encoder `embedded` says nothing of places: shown, without any effect.
+        weight=0.0 if gallery.codebook_encoder else CELL_WEIGHT,
         group=evidence_group(card),
     )
     lines = [
@@ -272,14 +273,6 @@ def _candidates(
         )
         for rank, (point, token, country, one) in enumerate(named, start=1)
     )
-
-
-def place_name(bench: "Workbench", latitude: float, longitude: float, country: str) -> str:
-    """Return what a person would call a coordinate: its nearest settlement, or the sea."""
-    if not country:
-        return "at sea"
-    found = bench.gazetteer.nearest(latitude, longitude, country=country)
-    return f"near {found[0][0].name}, {country}" if found else f"in {country}"
 
 
 def _described(one: FoundCell, place: Candidate) -> dict[str, JsonValue]:

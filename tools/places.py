@@ -208,7 +208,7 @@ def _candidates(
             rank=rank,
             source=SOURCE,
             kind="compared_place",
-            label=_named(bench, float(point[0]), float(point[1]), country),
+            label=place_name(bench, float(point[0]), float(point[1]), country),
             reference=f"place {cluster.index}",
             country=country,
         )
@@ -218,7 +218,7 @@ def _candidates(
     )
 
 
-def _named(bench: "Workbench", latitude: float, longitude: float, country: str) -> str:
+def place_name(bench: "Workbench", latitude: float, longitude: float, country: str) -> str:
     """Return what a person would call a coordinate: its nearest settlement, or the sea."""
     if not country:
         return "at sea"

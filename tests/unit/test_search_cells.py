@@ -254,3 +254,37 @@ def test_rings_do_not_jump_at_the_antimeridian() -> None:
     (pole,) = cell_ids([[90.0, 0.0]], 0)
     assert ring_of(int(pole))[0] == ring_of(int(pole))[-1]
     assert from_tokens(tokens([cell]))[0] == cell
+
+
+def test_a_run_asks_cells_of_cells_and_photos_of_photos(tmp_path: Path, opened: Any) -> None:
+    from agent.settings import Settings
+    from agent.toolbox import make_tools
+
+    (cells,) = opened(GlobeEncoder())
+    photos = open_gallery(tmp_path / "cells0-photos")
+    with photos:
+        for galleries, expected in (
+            ((cells,), {"search_cells"}),
+            ((photos,), {"search_similar_photos"}),
+            ((cells, photos), {"search_cells", "search_similar_photos"}),
+            ((), set()),
+        ):
+            bench = Workbench(photos=PhotoStore(tmp_path / "store"), galleries=galleries)
+            named = {tool.name for tool in make_tools(bench, Settings(home=tmp_path / "home"))}
+            assert named & {"search_cells", "search_similar_photos"} == expected
+
+
+def test_the_encoder_that_knows_no_places_has_no_say(
+    tmp_path: Path, opened: Any, settlements: Settlements
+) -> None:
+    (cells,) = opened(GlobeEncoder())
+    bench = bench_with((cells,), tmp_path, settlements, globe=GlobeEncoder())
+    (evidence,) = search(bench, photo_of(*HERE))[1].evidence
+    assert evidence.weight == CELL_WEIGHT
+
+    class Own(GlobeEncoder):
+        """Stands for the encoder `embedded`, whose codebook a gallery carries."""
+
+    cells.codebook_encoder = Own()
+    (evidence,) = search(bench, photo_of(*HERE))[1].evidence
+    assert evidence.weight == 0
