@@ -5,6 +5,7 @@ of JSON, forks a build for each and says its process id, and how it ended.
 """
 
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -105,13 +106,11 @@ def build(order: dict[str, Any]) -> None:
 
 def serve() -> None:
     """Fork a build for each line of standard input; say its process id and, asked, how it ended."""
-    import index_builder.build
-    import index_builder.countries
-    import index_builder.edge_points
-    import index_builder.sources.folder
+    from geo.regions import country_at
 
-    index_builder.countries.country_at([(0.0, 0.0)])
-    __import__("cv2"), __import__("qdrant_edge")
+    for module in ("cv2", "qdrant_edge", "index_builder.build", "index_builder.sources.folder"):
+        importlib.import_module(module)  # once for all children
+    country_at([(0.0, 0.0)])
     while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
