@@ -63,8 +63,11 @@ BROKEN_FILE = (
 _PNG_BOMBS = ("Decompressed data too large", "Too much memory used in text chunks")
 """What Pillow says of PNG chunks that inflate beyond its limits."""
 
-# `warnings.catch_warnings` swaps process-wide state, so two threads must not interleave in it.
-_warnings_lock = threading.RLock()
+_warnings_lock = threading.Lock()
+_inside = 0
+"""Threads inside `quiet`."""
+_switch = warnings.catch_warnings()
+"""Turns warnings back for the last of them."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,25 @@ class OpenedPhoto:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the libraries' warnings: a damaged tag is the file's business, not the user's."""
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Silence the libraries' warnings: a damaged tag is the file's business, not the user's.
+
+    Warnings are switched for the whole process. Threads that are inside together share one
+    switch, which the last of them turns back; photos are decoded at the same time.
+    """
+    global _inside, _switch
+    with _warnings_lock:
+        if not _inside:
+            _switch = warnings.catch_warnings()
+            _switch.__enter__()
+            warnings.simplefilter("ignore")
+        _inside += 1
+    try:
         yield
+    finally:
+        with _warnings_lock:
+            _inside -= 1
+            if not _inside:
+                _switch.__exit__(None, None, None)
 
 
 def open_photo(source: Path | bytes, limits: Limits | None = None) -> OpenedPhoto:

@@ -126,13 +126,17 @@ def _native() -> dict[str, str]:
 
 
 def _near(record: Record, stated: str) -> bool:
-    """Say whether a position is so close to a country that it may be told to be of it."""
-    from shapely import Point, dwithin
-
     at = record.position
     if abs(at.latitude - at.longitude) > 10:
         return False  # far from where it would be swapped; asking the polygon costs most
-    near = dwithin(country_polygon(stated), Point(at.longitude, at.latitude), _BORDER_DEGREES)
+    return is_near(stated, at.latitude, at.longitude)
+
+
+def is_near(code: str, latitude: float, longitude: float) -> bool:
+    """Return whether a position is so close to a country that it may be told to be of it."""
+    from shapely import Point, dwithin
+
+    near = dwithin(country_polygon(code), Point(longitude, latitude), _BORDER_DEGREES)
     return bool(np.asarray(near))
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from encoders.photo_file import Limits, printable, read_photo_bytes
 from geo.errors import InputError
 from geo.regions import country_name
+from index_builder.countries import is_near
 from index_builder.density_map import DensityGrid, draw_density
 from index_builder.files import write_atomically
 from index_builder.gallery import Gallery, GalleryPhoto, photo_of, vectors_digest
@@ -26,7 +27,6 @@ from index_builder.gallery_scan import Scanned, scan_gallery
 from index_builder.points import PAGE
 from index_builder.records import content_id
 from index_builder.removal_note import read_removal
-from index_builder.stated_countries import is_near
 from index_builder.upkeep import Progress, no_progress
 
 SAMPLE = 200

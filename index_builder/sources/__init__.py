@@ -77,7 +77,7 @@ def _opened(
     if found.format == "parquet":
         from index_builder.sources.parquet import ParquetSource
 
-        return ParquetSource(found.paths)
+        return ParquetSource(found.paths, include_test=include_test)
     if found.format == "tiles":
         from index_builder.sources.tiles import TileSource
 

@@ -14,7 +14,7 @@ from index_builder.gallery import Gallery
 from index_builder.gallery_check import CheckReport, check_gallery
 from index_builder.gallery_duplicates import distances_km, equal_pairs, near_pairs
 from index_builder.points import StoredPoint
-from index_builder.stated_countries import country_code
+from index_builder.countries import country_code
 from index_builder.upkeep import open_for_upkeep
 from tests.unit.upkeep_samples import Row, identity, photo, sha, started, unit, write_gallery
 
