@@ -257,20 +257,24 @@ began = time.perf_counter()
 from pathlib import Path
 import numpy as np
 from index_builder import open_gallery
-ready = time.perf_counter()
+ready, worked = time.perf_counter(), time.process_time()
 query = np.load(sys.argv[2])
 with open_gallery(Path(sys.argv[1])) as gallery:
     hits = gallery.search(query, 20)
-    answered = time.perf_counter()
-print(json.dumps([answered - ready, ready - began, len(hits), hits[0].photo.id]))
+    answered, worked = time.perf_counter(), time.process_time() - worked
+print(json.dumps([answered - ready, worked, ready - began, len(hits), hits[0].photo.id]))
 """
 
 
 def _cold(path: Path, photos: _Photos) -> Iterator[Measurement]:
-    """Open the gallery in fresh processes: from the call of `open_gallery` to the first answer."""
+    """Open the gallery in fresh processes: from the call of `open_gallery` to the first answer.
+
+    Qdrant Edge puts its files out of the system's cache when it closes them, so that each of
+    these reads the index from disk.
+    """
     query = path.parent / "query.npy"
     np.save(query, photos.queries[0])
-    opened, whole, imports = [], [], []
+    opened, whole, imports, busy = [], [], [], []
     for _ in range(5):
         began = time.perf_counter()
         done = subprocess.run(  # noqa: S603 - our own code
@@ -280,18 +284,19 @@ def _cold(path: Path, photos: _Photos) -> Iterator[Measurement]:
             text=True,
         )
         whole.append(time.perf_counter() - began)
-        seconds, importing, count, first = json.loads(done.stdout)
+        seconds, working, importing, count, first = json.loads(done.stdout)
         if count != LIMIT or first not in photos.best(photos.queries[0]):
             raise AssertionError(f"a fresh process found {count} photos, {first} first")
         opened.append(seconds)
         imports.append(importing)
+        busy.append(working)
     worst = max(opened)
     yield Measurement(
         f"index, cold open of {COUNT:,} photos to the first answer",
         worst,
         "s",
-        f"worst of {len(opened)} fresh processes, best {min(opened):.2f} s; whole process "
-        f"{np.median(whole):.2f} s, of which imports before the call {np.median(imports):.2f} s",
+        f"worst of {len(opened)} fresh processes, best {min(opened):.2f} s, of which computing "
+        f"{np.median(busy):.2f} s; whole process {np.median(whole):.2f} s, of which imports before the call {np.median(imports):.2f} s",
         "< 1 s",
         worst < 1,
     )
