@@ -296,7 +296,8 @@ def _cold(path: Path, photos: _Photos) -> Iterator[Measurement]:
         worst,
         "s",
         f"worst of {len(opened)} fresh processes, best {min(opened):.2f} s, of which computing "
-        f"{np.median(busy):.2f} s; whole process {np.median(whole):.2f} s, of which imports before the call {np.median(imports):.2f} s",
+        f"{np.median(busy):.2f} s; whole process {np.median(whole):.2f} s, "
+        f"of which imports before the call {np.median(imports):.2f} s",
         "< 1 s",
         worst < 1,
     )
