@@ -39,6 +39,7 @@ from index_builder.points import (
     Vector,
     Where,
 )
+from index_builder.removal_note import finish_swap
 from index_builder.search import Hits, NearDuplicates, search_fused, search_one
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class Gallery:
         self.store.upsert([StoredPoint(p.id, vectors, payload_of(p)) for p, vectors in photos])
 
     def write_manifest(self, rejected: int | None = None) -> None:
-        """Bring `manifest.json` up to date with the store."""
+        """Bring the manifest up to date with the store, in the folder and in the server."""
         self.manifest = self.manifest.model_copy(
             update={
                 "photos": len(self),
@@ -279,8 +280,9 @@ class Gallery:
                 "updated": datetime.now(UTC),
             }
         )
-        text = self.manifest.model_dump_json(indent=2)
-        write_atomically(self.folder / "manifest.json", text.encode())
+        if self.path:
+            text = self.manifest.model_dump_json(indent=2)
+            write_atomically(self.path / "manifest.json", text.encode())
         if self.manifest.store.url:
             from index_builder.server_points import ServerStore, write_collection_manifest
 
@@ -373,7 +375,9 @@ def _open_collection(url: str, encoder: EncoderCard | None, api_key: str | None)
 
 
 def _own_encoder(folder: Path, manifest: Manifest) -> "EmbeddedEncoder | None":
-    return load_codebook_encoder(folder) if manifest.encoder.name == "embedded" else None
+    # A codebook under another encoder's name is a manifest that was changed: the check tells.
+    known = manifest.encoder.name == "embedded" or (folder / "codebook.npz").exists()
+    return load_codebook_encoder(folder) if known else None
 
 
 def attach(
@@ -398,6 +402,7 @@ def attach(
     else:
         from index_builder.edge_points import EdgeStore
 
+        finish_swap(folder)
         store = EdgeStore(folder / "points", manifest.encoder.spaces, manifest.index)
     return Gallery(folder, manifest, store, codebook_encoder, lock)
 

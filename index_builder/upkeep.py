@@ -13,7 +13,6 @@ import contextlib
 import difflib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from index_builder.gallery import (
     load_codebook_encoder,
     open_gallery,
 )
-from index_builder.manifest import Counts, read_manifest, shown_path
+from index_builder.manifest import read_manifest, shown_path
 from index_builder.points import PAGE, PointStore, StoredPoint, Where
 from index_builder.removal_note import JOURNAL, NEW, By, Removal, finish_swap, read_removal
 
@@ -89,7 +88,6 @@ def open_for_upkeep(
         check_encoder(shown_path(folder), manifest, own.card)
     lock = FolderLock(folder)
     try:
-        finish_swap(folder)
         return attach(folder, manifest, lock, own, api_key=api_key)
     except BaseException:
         lock.release()
@@ -219,25 +217,10 @@ def _finish(gallery: Gallery, removal: Removal, progress: Progress) -> int:
         _rewrite(gallery, removal, progress)
     else:
         gallery.store.optimize()
-    save_manifest(gallery)
+    gallery.write_manifest()
     if gallery.path:
         (gallery.path / JOURNAL).unlink(missing_ok=True)
     return files
-
-
-def save_manifest(gallery: Gallery) -> None:
-    """Bring a gallery's manifest up to date, also where only a server has it."""
-    if gallery.path:
-        gallery.write_manifest()
-        return
-    from index_builder.server_points import ServerStore, write_collection_manifest
-
-    assert isinstance(gallery.store, ServerStore)
-    keys = {"sources": "source", "countries": "country", "licences": "licence"}
-    counts = Counts(**{name: gallery.store.counts(key) for name, key in keys.items()})
-    stated = {"photos": len(gallery), "counts": counts, "updated": datetime.now(UTC)}
-    gallery.manifest = gallery.manifest.model_copy(update=stated)
-    write_collection_manifest(gallery.store, gallery.manifest)
 
 
 def _delete_files(gallery: Gallery, photo_id: str) -> int:

@@ -12,7 +12,7 @@ from index_builder.gallery_check import check_gallery
 from index_builder.gallery_merge import merge_galleries
 from index_builder.manifest import Manifest, StoreSettings, read_manifest
 from index_builder.server_points import ServerStore
-from index_builder.upkeep import open_for_upkeep, remove_points, save_manifest
+from index_builder.upkeep import open_for_upkeep, remove_points
 from tests.qdrant_stub import QdrantStub
 from tests.unit.upkeep_samples import identity, photo, write_gallery
 
@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
     store = ServerStore.of(manifest)
     with Gallery(None, manifest, store) as gallery:
         gallery.add([photo(n) for n in range(COUNT)])
-        save_manifest(gallery)
+        gallery.write_manifest()
     yield f"{stub.url}/trip"
     stub.close()
 
