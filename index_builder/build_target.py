@@ -24,7 +24,15 @@ from index_builder.manifest import (
 )
 from index_builder.points import IndexSettings
 
-PARTS = ("manifest.json", "codebook.npz", "rejects.jsonl", "points", "features", "photos")
+PARTS: tuple[str, ...] = (
+    "manifest.json",
+    "codebook.npz",
+    "rejects.jsonl",
+    "points",
+    "features",
+    "photos",
+)
+PARTS += ("points.part",)  # a store in the making
 
 
 def check_target(target: Path, *, resume: bool) -> Manifest | None:
@@ -175,8 +183,9 @@ def opened(
     if manifest is not None:
         check_encoder(shown_path(target), manifest, encoder.card)
     own = encoder if isinstance(encoder, EmbeddedEncoder) else None
-    if manifest is None:  # points come after the manifest: these are a half-made store
-        shutil.rmtree(target / "points", ignore_errors=True)
+    if manifest is None:  # points come after it: these are half a store
+        for half_made in ("points", "points.part"):
+            shutil.rmtree(target / half_made, ignore_errors=True)
     with attach(target, manifest or new, lock, own, api_key=api_key) as gallery:
         if manifest is None:
             _check_empty(gallery)

@@ -121,7 +121,7 @@ def test_a_gallery_name_in_any_bytes(photos: Path, tmp_path: Path, command: Comm
 class TestBuildingFromWhatCannotBeUsed:
     def test_sources(self, tmp_path: Path, photo: Path, command: Command) -> None:
         (tmp_path / "none-here").mkdir()
-        for source, said in {"missing": "check the path", photo.name: "folder that holds it",
+        for source, said in {"missing": "check the path", photo.name: "--format",
                              "none-here": "no photos"}.items():  # fmt: skip
             out = tmp_path / "out"
             outcome = command("gallery", "build", tmp_path / source, "--out", out, "--json")
