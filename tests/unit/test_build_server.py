@@ -51,6 +51,6 @@ def test_a_server_that_goes_away_and_comes_back(
         ):
             assert one.payload == other.payload
             assert all((one.vectors[k] == v).all() for k, v in other.vectors.items())
-    other = tmp_path / "other"
+    stranger = tmp_path / "other"
     with pytest.raises(InputError, match="of another gallery"):
-        build_gallery(source, other, encoder=ProductEncoder(), store=store)
+        build_gallery(source, stranger, encoder=ProductEncoder(), store=store)
