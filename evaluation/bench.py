@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITES = ("geo", "text", "gallery", "locate", "encoders", "train", "service")
+SUITES = ("geo", "text", "gallery", "locate", "encoders", "train", "service", "index", "build")
 ON_PHOTOS = ("text", "gallery")
 """Suites that need a folder of real photos; no such photos come with the product."""
 MANIFEST = "photos/manifest.csv"

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from encoders import load_encoder
 from encoders.base import EncoderCard
@@ -47,8 +47,13 @@ if TYPE_CHECKING:
 
     from encoders.embedded import EmbeddedEncoder
 
-EXACT_UP_TO = 200_000
-"""Points of a gallery that is searched exactly unless told otherwise: 20 ms at 512 numbers."""
+EXACT_UP_TO = 20_000
+"""Points of a gallery that is searched exactly unless told otherwise: 2 ms at 512 numbers. Of
+larger ones a first search would read every vector from the disk, not the small copies alone."""
+
+
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 9))]
+"""To 0.1 mm: engines give numbers of more than 15 digits back a little off."""
 
 
 class GalleryPhoto(BaseModel):
@@ -60,9 +65,9 @@ class GalleryPhoto(BaseModel):
     """SHA-256 of the file's bytes; of the coordinate or the cell's token where there is none."""
     name: str
     """What its source calls it."""
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
-    accuracy_km: float | None = None
+    latitude: Rounded = Field(ge=-90, le=90)
+    longitude: Rounded = Field(ge=-180, le=180)
+    accuracy_km: Rounded | None = None
     """How well its owner knows the position; None where nobody said."""
     author: str = ""
     date: str = ""
@@ -150,7 +155,7 @@ class Gallery:
             where: which photos.
             dissimilar: return the least similar instead, the least first.
             apart_from: leave out near duplicates of this photo.
-            exact: compare with all; None does so up to 200,000 photos.
+            exact: compare whole vectors with all; None does so up to 20,000 photos.
 
         Raises:
             InputError: a vector is not one of this gallery's spaces, or a condition is none.
