@@ -1,38 +1,14 @@
 """Arguments of the gallery commands: which gallery, which part of it, how far the work is."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.paths import ExistingPath
 from geo.errors import InputError
 
 if TYPE_CHECKING:
     from index_builder.points import Where
-
-Tell = Callable[[str, int, int], None]
-
-
-class GalleryPath(ExistingPath):
-    """A gallery's folder, or the address of its collection, which stays a string."""
-
-    name = "gallery"
-
-    def convert(  # type: ignore[override]  # the address of a collection is no path
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Path | str:
-        """Return the folder as a path and an address as it is."""
-        if isinstance(value, str) and value.startswith(("http://", "https://")):
-            return value
-        return super().convert(value, param, ctx)
 
 
 class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in some versions
@@ -84,6 +60,13 @@ def where_of(
     )
 
 
+def qdrant_key() -> str | None:
+    """Return the key of Qdrant servers, `GRATICULE_QDRANT_API_KEY`; None where none is set."""
+    from agent.settings import load_settings
+
+    return load_settings().qdrant_api_key.get_secret_value() or None
+
+
 def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--country` and `--within`."""
     country = click.option(
@@ -91,44 +74,6 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     within = click.option("--within", type=Place(), help="Only within so many km of a place.")
     return country(within(command))
-
-
-@contextmanager
-def told(*, quiet: bool = False) -> Iterator[Tell]:
-    """Yield what long work tells its progress: bars on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(file=sys.stderr, quiet=quiet)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    tasks: dict[str, TaskID] = {}
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total or None, rate="")
-            bar.start()  # not before: questions are asked on the same terminal
-        speed = bar.tasks[tasks[stage]].speed
-        rate = f"{speed:,.0f}/s" if speed else ""
-        bar.update(tasks[stage], completed=done, total=total or None, rate=rate)
-
-    try:
-        yield tell
-    finally:
-        bar.stop()
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.gallery_arguments import qdrant_key
 from cli.paths import ExistingPath
 from encoders.photo_file import printable
 from geo.errors import InputError
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from index_builder.manifest import StoreSettings
     from index_builder.points import IndexSettings
     from index_builder.records import Source
-
-API_KEY = "QDRANT_API_KEY"
 
 
 @click.command()
@@ -61,7 +60,11 @@ API_KEY = "QDRANT_API_KEY"
 @click.option("--collection", metavar="NAME", help="In this collection of it; as OUT by default.")
 @click.option("--shards", type=click.IntRange(1, 1024), default=1, help="Parts in a cluster.")
 @click.option("--replicas", type=click.IntRange(1, 64), default=1, help="Copies of each part.")
-@click.option("--api-key", envvar=API_KEY, help=f"Of the server; {API_KEY} if not given.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Build by so many workers on Ray; no --limit then.",
+)
 @click.option(
     "--fresh", is_flag=True, help="Discard what the gallery holds and build it anew from SOURCE."
 )
@@ -75,7 +78,7 @@ def build(
     cell_level: int,
     copies: bool,
     index: str | None,
-    api_key: str | None,
+    workers: int | None,
     fresh: bool,
     as_json: bool,
     **options: Any,
@@ -90,6 +93,8 @@ def build(
     from cli.progress import build_with_progress
     from index_builder.sampling import SamplePerCell
 
+    if workers and limit:
+        raise InputError(f"--workers {workers} and --limit {limit}; give one of the two")
     out = out or sources[0].with_name(sources[0].name + ".gallery")
     report = build_with_progress(
         _source(sources, out, options),
@@ -102,7 +107,8 @@ def build(
         copies=copies,
         index=_index(index),
         store=_store(options, out),
-        api_key=api_key,
+        api_key=qdrant_key(),
+        workers=workers,
     )
     if as_json:
         result = {

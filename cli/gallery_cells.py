@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import TaskID
 
+from cli.bars import told
+from cli.gallery_arguments import qdrant_key
 from cli.paths import ExistingPath
 from encoders.photo_file import printable
 
@@ -92,7 +93,7 @@ def cells(
     finer = min(level + 1, FINEST) if code_level is None else code_level
     check_levels(level, finer)
     source = _tile_source(tiles, scheme) if tiles else None
-    with open_gallery(gallery) as photos, _Bar(quiet=as_json) as bar:
+    with open_gallery(gallery, api_key=qdrant_key()) as photos, told(quiet=as_json) as tell:
         report = build_cells(
             photos,
             out,
@@ -104,7 +105,7 @@ def cells(
             min_photos=min_photos,
             space=space,
             replace=replace,
-            progress=bar.tell,
+            progress=tell,
         )
     click.echo(json.dumps(_facts(report), indent=2) if as_json else _words(report))
 
@@ -113,29 +114,6 @@ def _tile_source(folder: Path, scheme: str) -> "Source":
     from index_builder.sources.tiles import TileSource
 
     return TileSource(folder, scheme="tms" if scheme == "tms" else "xyz")
-
-
-class _Bar:
-    """A progress bar with a line for each stage."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from cli.progress import progress_bar
-
-        self._bar = progress_bar(quiet=quiet)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def tell(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=None, rate="")
-        self._bar.update(self._tasks[stage], completed=done, total=total or None)
 
 
 def _facts(report: "CellsReport") -> dict[str, object]:

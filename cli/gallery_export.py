@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
-from cli.gallery_arguments import GalleryPath, filter_options, size_text, told, where_of
+from cli.bars import told
+from cli.gallery_arguments import filter_options, qdrant_key, size_text, where_of
+from cli.paths import GalleryPlace
 from encoders.photo_file import printable
 
 
 @click.command()
-@click.argument("gallery", type=GalleryPath())
+@click.argument("gallery", type=GalleryPlace())
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--vectors", is_flag=True, help="The vectors too; for .parquet and .npz.")
 @filter_options
@@ -37,7 +39,7 @@ def export(
 
     check_target(file, vectors=vectors, force=force)
     where = where_of(countries=countries, sources=sources, within=within)
-    with open_for_upkeep(gallery) as opened, told(quiet=as_json) as tell:
+    with open_for_upkeep(gallery, api_key=qdrant_key()) as opened, told(quiet=as_json) as tell:
         report = export_gallery(
             opened, file, where=where, vectors=vectors, force=force, progress=tell
         )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.gallery_arguments import GalleryPath, filter_options, table, where_of
-from cli.paths import ExistingPath
+from cli.gallery_arguments import filter_options, qdrant_key, table, where_of
+from cli.paths import ExistingPath, GalleryPlace
 from encoders.photo_file import printable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("gallery", type=GalleryPath())
+@click.argument("gallery", type=GalleryPlace())
 @click.argument("photo", type=ExistingPath(), required=False)
 @click.option("--text", default="", help="Search by words, where the encoder reads them.")
 @click.option("--like", default="", metavar="ID", help="Search by a photo of the gallery.")
@@ -55,7 +55,7 @@ def search(
     where = where_of(
         countries=countries, sources=sources, within=within, exclude_authors=exclude_authors
     )
-    with open_gallery(gallery) as opened:
+    with open_gallery(gallery, api_key=qdrant_key()) as opened:
         name = opened.name
         hits = query_gallery(opened, query, limit, where=where, dissimilar=dissimilar, apart=apart)
     if as_json:

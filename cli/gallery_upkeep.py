@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.gallery_arguments import GalleryPath, table, told
-from cli.paths import NewFile
+from cli.bars import told
+from cli.gallery_arguments import qdrant_key, table
+from cli.paths import GalleryPlace, NewFile
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 
@@ -22,7 +23,7 @@ _JSON_HELP = "Print the result as JSON and nothing else."
 
 
 @click.command()
-@click.argument("gallery", type=GalleryPath())
+@click.argument("gallery", type=GalleryPlace())
 @click.option("--json", "as_json", is_flag=True, help=_JSON_HELP)
 def info(gallery: Path | str, as_json: bool) -> None:
     """Say what GALLERY holds, how it was built and whether it can be opened.
@@ -33,7 +34,7 @@ def info(gallery: Path | str, as_json: bool) -> None:
     from index_builder.gallery import open_gallery
     from index_builder.gallery_facts import gallery_facts
 
-    with open_gallery(gallery) as opened:
+    with open_gallery(gallery, api_key=qdrant_key()) as opened:
         facts = gallery_facts(opened)
         stated = opened.info()
     if as_json:
@@ -44,7 +45,7 @@ def info(gallery: Path | str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("gallery", type=GalleryPath())
+@click.argument("gallery", type=GalleryPlace())
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -57,7 +58,7 @@ def info(gallery: Path | str, as_json: bool) -> None:
     "--map", "picture", type=NewFile(b"\x89png\r\n"), help="Draw a map of the density: a PNG."
 )
 @click.option(
-    "--photos", type=GalleryPath(), help="Folder that was indexed: hash its photos again too."
+    "--photos", type=GalleryPlace(), help="Folder that was indexed: hash its photos again too."
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for what is doubtful, too.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON_HELP)
@@ -79,7 +80,10 @@ def check(
 
     if photos is not None and not Path(photos).is_dir():
         raise InputError(f"--photos {str(photos)!r} is not a folder; give the one that was indexed")
-    with open_for_upkeep(gallery, codebook=True) as opened, told(quiet=as_json) as tell:
+    with (
+        open_for_upkeep(gallery, codebook=True, api_key=qdrant_key()) as opened,
+        told(quiet=as_json) as tell,
+    ):
         report = check_gallery(
             opened,
             sample=None if everything else sample,
@@ -137,7 +141,7 @@ def _print_check(report: "CheckReport", picture: Path | None) -> None:
 
 
 @click.command()
-@click.argument("galleries", nargs=-1, required=True, type=GalleryPath())
+@click.argument("galleries", nargs=-1, required=True, type=GalleryPlace())
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the new gallery."
 )
@@ -151,7 +155,7 @@ def merge(galleries: tuple[Path | str, ...], out: Path, as_json: bool) -> None:
     from index_builder.gallery_merge import merge_galleries
 
     with told(quiet=as_json) as tell:
-        report = merge_galleries(galleries, out, progress=tell)
+        report = merge_galleries(galleries, out, progress=tell, api_key=qdrant_key())
     if as_json:
         found = report.model_dump(mode="json", exclude={"path"})
         click.echo(json.dumps({"path": printable(str(out), 4096), **found}, indent=2))
@@ -169,7 +173,7 @@ def merge(galleries: tuple[Path | str, ...], out: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("gallery", type=GalleryPath())
+@click.argument("gallery", type=GalleryPlace())
 @click.option("--source", "sources", multiple=True, help="Everything of this source; repeat.")
 @click.option("--author", "authors", multiple=True, help="Everything by this author; repeat.")
 @click.option("--id", "ids", multiple=True, metavar="SHA256", help="This photo; repeat.")
@@ -205,7 +209,7 @@ def remove(
             )
         return click.confirm(f"Remove these {report.found:,} for good?", err=True)
 
-    with open_for_upkeep(gallery) as opened, told(quiet=as_json) as tell:
+    with open_for_upkeep(gallery, api_key=qdrant_key()) as opened, told(quiet=as_json) as tell:
         report = remove_points(opened, by, values, agreed=agreed, dry_run=dry_run, progress=tell)
     if as_json:
         click.echo(report.model_dump_json(indent=2))
@@ -220,7 +224,9 @@ def remove(
         f"Gallery {report.gallery}: {report.removed:,} removed with {report.files:,} files, "
         f"{report.photos:,} left"
     )
-    if report.removed:
+    if report.removed and not isinstance(gallery, str):
+        click.echo("Their hashes are kept in removed.txt: later builds leave them out")
+    elif report.removed:
         click.echo("Take them out of their source too: a build of it would add them again")
 
 

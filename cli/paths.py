@@ -29,7 +29,7 @@ class ExistingPath(click.Path):
         return converted
 
 
-class GalleryPlace(click.ParamType):
+class GalleryPlace(click.ParamType):  # type: ignore[type-arg]  # generic only in some versions
     """A gallery's folder, as a path, or the address of its collection in a server, as text."""
 
     name = "gallery"

@@ -1,21 +1,14 @@
 """Progress bars for long work: what is done, how fast, how long it will take."""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
+from cli.bars import progress_bar
 from encoders.photo_file import printable
 from geo.errors import UnavailableError
 from geo.gazetteer import Gazetteer, default_path
@@ -29,27 +22,13 @@ if TYPE_CHECKING:
 SHOWN_REJECTS = 5
 
 
-def progress_bar(*, quiet: bool = False) -> Progress:
-    """Return a progress bar on standard error, so that standard output stays clean."""
-    console = Console(file=sys.stderr, quiet=quiet)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,  # elsewhere it would leave blank lines among errors
-    )
-
-
 def build_with_progress(
     source: "Path | Source",
     out: Path,
     *,
     fresh: bool = False,
     quiet: bool = False,
+    workers: int | None = None,
     **options: Any,
 ) -> BuildReport:
     """Build a gallery under a progress bar and say what came of it.
@@ -59,6 +38,7 @@ def build_with_progress(
         out: folder of the gallery.
         fresh: discard what it holds.
         quiet: show nothing.
+        workers: on Ray; None builds in this process.
         options: others of `build_gallery`.
     """
     with progress_bar(quiet=quiet) as bar:
@@ -74,7 +54,15 @@ def build_with_progress(
                 rate=f"{progress.photos_per_s:,.1f} photos/s" if progress.photos_per_s else "",
             )
 
-        report = build_gallery(source, out, progress=tell, resume=not fresh, **options)
+        if workers:
+            from index_builder.scale import build_gallery_on_ray
+
+            options.pop("limit", None)
+            report = build_gallery_on_ray(
+                source, out, progress=tell, resume=not fresh, workers=workers, **options
+            )
+        else:
+            report = build_gallery(source, out, progress=tell, resume=not fresh, **options)
     _tell(report, Console(quiet=quiet, highlight=False, markup=False))
     return report
 

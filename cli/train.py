@@ -151,7 +151,7 @@ class _Shown:
     """A progress bar for each stage of a training."""
 
     def __init__(self, *, quiet: bool) -> None:
-        from cli.progress import progress_bar
+        from cli.bars import progress_bar
 
         self.bar = progress_bar(quiet=quiet)
         self.tasks: dict[str, Any] = {}

@@ -30,6 +30,7 @@ from index_builder.flow import ahead, in_order
 from index_builder.gallery import Gallery, GalleryPhoto, photo_of
 from index_builder.points import Vector
 from index_builder.records import Record, Rejected, Source
+from index_builder.removal_note import REMOVED, read_removed
 from index_builder.sampling import under_name
 from index_builder.settling import MetIds, verdict
 
@@ -115,6 +116,8 @@ class Adding:
     _uncounted: int = 0
     _written_at: float = field(default_factory=time.monotonic)
     _met: MetIds = field(default_factory=MetIds)
+    _removed: frozenset[str] = frozenset()
+    """Ids of photos that were removed from the gallery, and stay out."""
     _store: threading.Lock = field(default_factory=threading.Lock)
     """Decoders ask the store what is there while the writer writes to it."""
 
@@ -130,6 +133,7 @@ class Adding:
             UnavailableError: the encoder's or the points' server does not answer.
         """
         self._partly_built = len(self.gallery) > 0
+        self._removed = read_removed(self.gallery.folder)
         encoder = self.chunk_encoder.encoder
         with ThreadPoolExecutor(self.threads, "decode") as pool:
             read = ahead(chunks(source, limit), _CHUNKS_READ)
@@ -168,8 +172,19 @@ class Adding:
                 item.rejected = found
             else:
                 item.id = found
+        self._refuse_removed(items)
         there = self._there([item.id for item in items if item.id])
-        return [i for i in items if i.id and not (i.id in there and self._has_files(i.id))]
+        asked = [item for item in items if item.id and not item.rejected]
+        return [i for i in asked if not (i.id in there and self._has_files(i.id))]
+
+    def _refuse_removed(self, items: Sequence[Item]) -> None:
+        """Reject what was removed from the gallery."""
+        for item in items:
+            if item.id in self._removed and item.record and not item.rejected:
+                item.rejected = Rejected(
+                    item.record.name,
+                    f"was removed from this gallery; take its line out of {REMOVED} to let it in",
+                )
 
     def _there(self, ids: Sequence[str]) -> dict[str, GalleryPhoto]:
         with self._store:
@@ -211,6 +226,7 @@ class Adding:
 
     def _write(self, chunk: Chunk) -> None:
         """Settle each record in turn; write what gathered."""
+        self._refuse_removed(chunk)
         good = [item for item in chunk if not item.rejected]
         for item in good:
             item.met = self._met.add(item.id)

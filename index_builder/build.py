@@ -95,7 +95,7 @@ def build_gallery(
     plan.kind = kind_of(records)
     load, known_encoder = plan.encoder(encoder)
     total = records.count() or 0
-    with locked(target, anew=not resume) as lock:
+    with locked(target, anew=not resume, api_key=api_key) as lock:
         threads = min(MAX_THREADS, (os.cpu_count() or 1) + 1)
         ready = known_encoder or fitted_encoder(
             target, records, copies=copies, threads=threads, progress=progress

@@ -23,6 +23,7 @@ from index_builder.manifest import (
     shown_path,
 )
 from index_builder.points import IndexSettings
+from index_builder.removal_note import REMOVED
 
 PARTS: tuple[str, ...] = (
     "manifest.json",
@@ -33,6 +34,8 @@ PARTS: tuple[str, ...] = (
     "photos",
 )
 PARTS += ("points.part",)  # a store in the making
+KEPT = (REMOVED,)
+"""What outlives a build anew: who was removed stays out."""
 
 
 def check_target(target: Path, *, resume: bool) -> Manifest | None:
@@ -50,7 +53,7 @@ def check_target(target: Path, *, resume: bool) -> Manifest | None:
             return read_manifest(target)
         check_format(target)
     # A build takes the lock before anything else: without it the parts are somebody else's.
-    elif names and ("lock" not in names or names - {"lock", *PARTS}):
+    elif names and ("lock" not in names or names - {"lock", *PARTS, *KEPT}):
         raise InputError(
             f"{printable(str(target))!r} holds other files and is not a gallery; choose a new "
             "or an empty folder"
@@ -96,12 +99,13 @@ def _place(store: StoreSettings) -> str:
 
 
 @contextmanager
-def locked(target: Path, *, anew: bool) -> Iterator[FolderLock]:
+def locked(target: Path, *, anew: bool, api_key: str | None = None) -> Iterator[FolderLock]:
     """Hold the lock of a folder, which is made where it is missing and left as it was on failure.
 
     Args:
         target: the folder.
-        anew: delete what a former gallery left in it.
+        anew: delete what a former gallery left in it, and in the server that has its points.
+        api_key: of that server.
 
     Raises:
         InputError: the folder cannot be made or written to.
@@ -119,6 +123,7 @@ def locked(target: Path, *, anew: bool) -> Iterator[FolderLock]:
     try:
         sweep(target, older_s=0)
         if anew:
+            _drop_collection(target, api_key)
             discard(target)
         yield lock
     except BaseException:
@@ -127,6 +132,18 @@ def locked(target: Path, *, anew: bool) -> Iterator[FolderLock]:
         raise
     finally:
         lock.release()
+
+
+def _drop_collection(target: Path, api_key: str | None) -> None:
+    """Delete the collection of a gallery whose points are in a server."""
+    try:
+        manifest = read_manifest(target)
+    except InputError:
+        return  # of another version or damaged: what it names cannot be told
+    if manifest.store.url:
+        from index_builder.server_points import drop_collection
+
+        drop_collection(manifest.store, api_key=api_key)
 
 
 def discard(target: Path) -> None:

@@ -143,7 +143,14 @@ class FolderLock:
 
 def _take(descriptor: int) -> bool:
     if sys.platform == "win32":
-        return True  # Qdrant Edge locks its own files there
+        import msvcrt
+
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # beyond what others read
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
     import fcntl
 
     try:

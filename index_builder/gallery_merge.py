@@ -21,7 +21,7 @@ from index_builder.gallery import Gallery, attach, load_codebook_encoder, photo_
 from index_builder.manifest import Manifest, StoreSettings, read_manifest, shown_path
 from index_builder.points import StoredPoint
 from index_builder.records import Rejected
-from index_builder.removal_note import JOURNAL
+from index_builder.removal_note import JOURNAL, read_removed, remember_removed
 from index_builder.upkeep import (
     Progress,
     in_chunks,
@@ -68,6 +68,8 @@ class _Counts:
     def __init__(self) -> None:
         self.given = self.known = self.conflicts = self.missing = 0
         self.examples: list[Rejected] = []
+        self.removed: frozenset[str] = frozenset()
+        """Ids that one of the galleries removed: none of the others brings them back."""
 
 
 def merge_galleries(
@@ -99,6 +101,7 @@ def merge_galleries(
     _begin(out, plan)
     counts = _Counts()
     total = sum(manifest.photos for manifest in manifests)
+    counts.removed = _removed(galleries)
     with _opened(out, galleries[0], _merged(galleries, manifests)) as target:
         for path in galleries:
             with open_for_upkeep(path, api_key=api_key) as source:
@@ -106,6 +109,7 @@ def merge_galleries(
         progress("optimizing", counts.given, counts.given)
         target.store.optimize()
         target.write_manifest()
+        remember_removed(out, counts.removed)
         (out / NOTE).unlink()
         photos = len(target)
     return MergeReport(
@@ -118,6 +122,11 @@ def merge_galleries(
         missing_files=counts.missing,
         seconds=time.monotonic() - began,
     )
+
+
+def _removed(galleries: Sequence[Path | str]) -> frozenset[str]:
+    folders = [Path(g) for g in galleries if not str(g).startswith(("http://", "https://"))]
+    return frozenset().union(*(read_removed(folder) for folder in folders))
 
 
 def _manifest_of(path: Path | str, api_key: str | None) -> Manifest:
@@ -238,7 +247,8 @@ def _opened(out: Path, first: Path | str, manifest: Manifest) -> Gallery:
 
 def _copy(source: Gallery, target: Gallery, counts: _Counts, step: Callable[[int], None]) -> None:
     """Copy what the target lacks: files first, so that no point is ever without its files."""
-    for chunk in in_chunks(source.store.scan(with_vectors=True)):
+    for read in in_chunks(source.store.scan(with_vectors=True)):
+        chunk = [point for point in read if point.id not in counts.removed]
         known = {point.id: point for point in target.store.get([point.id for point in chunk])}
         fresh = [point for point in chunk if point.id not in known]
         for point in fresh:

@@ -1,11 +1,13 @@
-"""The note of a removal under way, and the step of it that must not be taken twice.
+"""The note of a removal under way, the step of it that must not be taken twice, and what is gone.
 
 `removing.json` lists what is to go before anything goes. A store written anew without it takes
 the old one's place by two renames; the note says whether the new one is whole, so that whoever
-opens the gallery next knows which of the two to keep.
+opens the gallery next knows which of the two to keep. `removed.txt` keeps the hashes of photos
+that were removed, and nothing else of them, so that a build of the same source leaves them out.
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,7 @@ from index_builder.manifest import damaged, shown_path
 
 By = Literal["source", "author", "id"]
 JOURNAL = "removing.json"
+REMOVED = "removed.txt"
 NEW, OLD = "points.part-new", "points.part-old"
 """Names of a store being written, and of the one it replaces."""
 
@@ -48,6 +51,35 @@ def read_removal(folder: Path) -> Removal | None:
             f"{JOURNAL} of gallery {shown_path(folder)} is damaged; delete that file and run "
             "`graticule gallery remove` again"
         ) from None
+
+
+def read_removed(folder: Path) -> frozenset[str]:
+    """Return the ids of photos that were removed from this gallery, or from those it was merged of.
+
+    Raises:
+        InputError: the list cannot be read.
+    """
+    try:
+        return frozenset(read_regular(folder / REMOVED).decode("ascii", "replace").split())
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise InputError(
+            f"{REMOVED} of gallery {shown_path(folder)} cannot be read ({error.strerror}); it "
+            "keeps removed photos out: restore it, or delete it to let them in"
+        ) from None
+
+
+def remember_removed(folder: Path, ids: Iterable[str]) -> None:
+    """Add ids to the list of removed photos.
+
+    Raises:
+        InputError: the list cannot be read or written.
+    """
+    known = read_removed(folder)
+    if more := set(ids) - known:
+        text = "".join(f"{one}\n" for one in sorted(known | more))
+        write_atomically(folder / REMOVED, text.encode())
 
 
 def finish_swap(folder: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from geo.errors import InputError
 from index_builder.filters import Words, filter_of, storable
-from index_builder.manifest import BUILD, Manifest
+from index_builder.manifest import BUILD, Manifest, StoreSettings
 from index_builder.points import (
     EVERYWHERE,
     PAGE,
@@ -309,6 +309,25 @@ def open_collection(
         raise
     place = manifest.store.model_copy(update={"url": server, "collection": collection})
     return manifest.model_copy(update={"store": place}), store
+
+
+def drop_collection(
+    place: StoreSettings, *, api_key: str | None = None, patience: Patience | None = None
+) -> None:
+    """Delete a gallery's collection, where there is one.
+
+    Raises:
+        InputError: the server refuses.
+        UnavailableError: it does not answer.
+    """
+    waits, shown = patience or Patience(), shown_collection(place.url, place.collection)
+    client = connect(place.url, api_key, waits.answer_s)
+    try:
+        calls = ServerCalls(shown, waits)
+        if calls.read(client.collection_exists, place.collection):
+            calls.write(client.delete_collection, place.collection)
+    finally:
+        client.close()
 
 
 def write_collection_manifest(store: ServerStore, manifest: Manifest) -> None:

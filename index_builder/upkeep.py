@@ -30,7 +30,15 @@ from index_builder.gallery import (
 )
 from index_builder.manifest import read_manifest, shown_path
 from index_builder.points import PAGE, PointStore, StoredPoint, Where
-from index_builder.removal_note import JOURNAL, NEW, By, Removal, finish_swap, read_removal
+from index_builder.removal_note import (
+    JOURNAL,
+    NEW,
+    By,
+    Removal,
+    finish_swap,
+    read_removal,
+    remember_removed,
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, how much of it is done, and how much there is."""
@@ -56,7 +64,7 @@ class RemoveReport(BaseModel):
     """Points left."""
     examples: tuple[str, ...] = ()
     sources: dict[str, int] = {}
-    """Where those found came from: a build of the same sources would add them again."""
+    """Where those found came from."""
     dry_run: bool = False
 
 
@@ -207,6 +215,8 @@ def _begin(
 
 def _finish(gallery: Gallery, removal: Removal, progress: Progress) -> int:
     """Do what is left of a removal and return how many files were deleted."""
+    if gallery.path:
+        remember_removed(gallery.path, removal.ids)
     files = 0
     for start in range(0, len(removal.ids), PAGE):
         ids = removal.ids[start : start + PAGE]

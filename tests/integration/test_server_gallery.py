@@ -69,3 +69,18 @@ def test_a_key_is_asked_for_by_name(photos: Path, tmp_path: Path) -> None:
         )
         assert built.added == 3
         assert "sesame" not in (tmp_path / "g2" / "manifest.json").read_text()
+
+
+def test_a_build_anew_empties_the_collection_first(photos: Path, tmp_path: Path) -> None:
+    with qdrant_stub() as stub:
+        store = StoreSettings(url=stub.url, collection="trips")
+        build_gallery(photos, tmp_path / "g", encoder=GlobeEncoder(), store=store)
+        (photos / "oslo.png").unlink()
+        other = GlobeEncoder(name="another")
+        with pytest.raises(InputError, match="built by encoder"):
+            build_gallery(photos, tmp_path / "g2", encoder=other, store=store)
+        report = build_gallery(photos, tmp_path / "g", encoder=other, store=store, resume=False)
+        assert (report.added, report.photos) == (2, 2)
+        with open_gallery(f"{stub.url}/trips") as gallery:
+            assert gallery.manifest.encoder.name == "another"
+            assert {p.name for p in gallery.photos()} == {"lisbon.png", "lima.png"}

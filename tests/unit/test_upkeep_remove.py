@@ -46,7 +46,7 @@ def test_an_author_leaves_no_byte_behind(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert manifest.photos == sum(manifest.counts.sources.values()) == 30
     assert {path.name for path in folder.iterdir()} == {
-        "features", "lock", "manifest.json", "photos", "points",
+        "features", "lock", "manifest.json", "photos", "points", "removed.txt",
     }  # fmt: skip
 
 

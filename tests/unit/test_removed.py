@@ -1,0 +1,71 @@
+"""Photos that were removed from a gallery stay out, whatever is built or merged later."""
+
+from pathlib import Path
+
+import pytest
+
+from index_builder import build_gallery, open_gallery
+from index_builder.build_report import BuildReport
+from index_builder.gallery_merge import merge_galleries
+from index_builder.removal_note import REMOVED
+from index_builder.upkeep import open_for_upkeep, remove_points
+from tests.aligned_fakes import GlobeEncoder, photo_of
+
+PLACES = {"lisbon": (38.7, -9.1), "oslo": (59.9, 10.7), "lima": (-12.0, -77.0)}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rows = ["file,latitude,longitude,author"]
+    for name, place in PLACES.items():
+        photo_of(*place).save(folder / f"{name}.png")
+        rows.append(f"{name}.png,{place[0]},{place[1]},{name}'s photographer")
+    (folder / "positions.csv").write_text("\n".join(rows))
+    return folder
+
+
+def built(photos: Path, out: Path, **options: bool) -> BuildReport:
+    return build_gallery(photos, out, encoder=GlobeEncoder(), **options)
+
+
+def remove(out: Path, author: str) -> None:
+    with open_for_upkeep(out) as gallery:
+        remove_points(gallery, "author", [author])
+
+
+def names(out: Path) -> set[str]:
+    with open_gallery(out) as gallery:
+        return {photo.name for photo in gallery.photos()}
+
+
+def test_a_later_build_does_not_bring_them_back(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "g"
+    built(photos, out)
+    remove(out, "oslo's photographer")
+    assert "photographer" not in (out / REMOVED).read_text()
+    for resume in (True, False):
+        report = built(photos, out, resume=resume)
+        assert report.rejected == 1
+        assert "was removed from this gallery" in report.examples[0].reason
+        assert names(out) == {"lisbon.png", "lima.png"}
+
+
+def test_the_list_is_what_keeps_them_out(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "g"
+    built(photos, out)
+    remove(out, "oslo's photographer")
+    (out / REMOVED).unlink()
+    assert built(photos, out).added == 1
+    assert "oslo.png" in names(out)
+
+
+def test_a_merge_brings_nothing_back(photos: Path, tmp_path: Path) -> None:
+    first, second, out = (tmp_path / name for name in ("a", "b", "merged"))
+    built(photos, first)
+    built(photos, second)
+    remove(second, "lima's photographer")
+    assert merge_galleries([first, second], out).photos == 2
+    assert names(out) == {"lisbon.png", "oslo.png"}
+    assert built(photos, out).rejected == 1
