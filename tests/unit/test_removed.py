@@ -26,8 +26,8 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def built(photos: Path, out: Path, **options: bool) -> BuildReport:
-    return build_gallery(photos, out, encoder=GlobeEncoder(), **options)
+def built(photos: Path, out: Path, *, resume: bool = True) -> BuildReport:
+    return build_gallery(photos, out, encoder=GlobeEncoder(), resume=resume)
 
 
 def remove(out: Path, author: str) -> None:

@@ -10,11 +10,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from index_builder.countries import country_code
 from index_builder.gallery import Gallery
 from index_builder.gallery_check import CheckReport, check_gallery
 from index_builder.gallery_duplicates import distances_km, equal_pairs, near_pairs
 from index_builder.points import StoredPoint
-from index_builder.countries import country_code
 from index_builder.upkeep import open_for_upkeep
 from tests.unit.upkeep_samples import Row, identity, photo, sha, started, unit, write_gallery
 
