@@ -6,7 +6,7 @@ DATA   ?= $(wildcard ../shared/data)
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-slow lint bench bench-world serve clean
+.PHONY: demo test test-slow lint bench bench-scale bench-world serve clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -26,6 +26,11 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench $(if $(DATA),--data '$(DATA)')
+
+# Galleries of ten thousand to a million vectors, each engine in a process of its own: hours.
+bench-scale: $(VENV)/.dev
+	$(BIN)/python -m evaluation.bench_scale --out docs/scale.json
+	$(BIN)/python -m evaluation.scale_report docs/scale.json --page docs/scale.md --plot docs/scale.png
 
 bench-world: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_world
