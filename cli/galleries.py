@@ -4,9 +4,9 @@ Commands are imported on use, like groups: help stays instant, and one that lack
 not take the others with it.
 """
 
-import importlib
-
 import click
+
+from cli.lazy import LazyGroup
 
 COMMANDS = {
     "build": ("cli.gallery_build:build", "Make a gallery of geotagged photos, or add to one."),
@@ -21,28 +21,6 @@ COMMANDS = {
 """Command -> where it lives and its one-line help."""
 
 
-class LazyCommands(click.Group):
-    """A group whose commands are imported on use."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyCommands)
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 def gallery() -> None:
     """Make galleries of geotagged photos, look after them and search them."""

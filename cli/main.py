@@ -1,7 +1,6 @@
 """`graticule`: loads a command group only when it is called, so that help is instant."""
 
 import contextlib
-import importlib
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from cli.lazy import LazyGroup
 from geo.errors import GeolocationError
 
 COMMANDS = {
@@ -27,29 +27,7 @@ STOPPED = "graticule: stopped; finished work is kept, run the same command again
 GRACE_S = 1.0
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported on use."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="graticule")
 def cli() -> None:
     """Where on Earth was this photo taken, how sure are we, and why?

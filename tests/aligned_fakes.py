@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -89,3 +90,14 @@ def photo_of(latitude: float, longitude: float) -> Image.Image:
     """Return a photo that `place_of` places within half a degree or so."""
     red, green = round((latitude + 90) / 180 * 255), round((longitude + 180) / 360 * 255)
     return Image.new("RGB", (64, 64), (red, green, 128))
+
+
+def write_coloured_photos(folder: Path, places: Mapping[str, tuple[float, float]]) -> Path:
+    """Write `photo_of` each place, named NAME.png and by NAME's photographer, with positions."""
+    folder.mkdir(parents=True)
+    rows = ["file,latitude,longitude,author"]
+    for name, place in places.items():
+        photo_of(*place).save(folder / f"{name}.png")
+        rows.append(f"{name}.png,{place[0]},{place[1]},{name}'s photographer")
+    (folder / "positions.csv").write_text("\n".join(rows))
+    return folder

@@ -9,7 +9,7 @@ from agent.settings import Settings
 from geo.errors import InputError, UnavailableError
 from index_builder import build_gallery, open_gallery
 from index_builder.manifest import StoreSettings
-from tests.aligned_fakes import GlobeEncoder, photo_of
+from tests.aligned_fakes import GlobeEncoder, photo_of, write_coloured_photos
 from tests.qdrant_stub import qdrant_stub
 
 PLACES = {"lisbon": (38.7, -9.1), "oslo": (59.9, 10.7), "lima": (-12.0, -77.0)}
@@ -17,14 +17,7 @@ PLACES = {"lisbon": (38.7, -9.1), "oslo": (59.9, 10.7), "lima": (-12.0, -77.0)}
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rows = ["file,latitude,longitude,author"]
-    for name, place in PLACES.items():
-        photo_of(*place).save(folder / f"{name}.png")
-        rows.append(f"{name}.png,{place[0]},{place[1]},somebody")
-    (folder / "positions.csv").write_text("\n".join(rows))
-    return folder
+    return write_coloured_photos(tmp_path / "photos", PLACES)
 
 
 def test_built_into_a_server_and_opened_by_address(photos: Path, tmp_path: Path) -> None:

@@ -9,21 +9,14 @@ from index_builder.build_report import BuildReport
 from index_builder.gallery_merge import merge_galleries
 from index_builder.removal_note import REMOVED
 from index_builder.upkeep import open_for_upkeep, remove_points
-from tests.aligned_fakes import GlobeEncoder, photo_of
+from tests.aligned_fakes import GlobeEncoder, write_coloured_photos
 
 PLACES = {"lisbon": (38.7, -9.1), "oslo": (59.9, 10.7), "lima": (-12.0, -77.0)}
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rows = ["file,latitude,longitude,author"]
-    for name, place in PLACES.items():
-        photo_of(*place).save(folder / f"{name}.png")
-        rows.append(f"{name}.png,{place[0]},{place[1]},{name}'s photographer")
-    (folder / "positions.csv").write_text("\n".join(rows))
-    return folder
+    return write_coloured_photos(tmp_path / "photos", PLACES)
 
 
 def built(photos: Path, out: Path, *, resume: bool = True) -> BuildReport:

@@ -231,7 +231,14 @@ def test_a_stated_country_that_cannot_be_is_found(
 
 
 def test_names_of_countries_become_codes() -> None:
-    names = {"Côte d’Ivoire": "CI", "USA": "US", "United States": "US", "uk": "GB", "Atlantis": "", "GB": "GB"}
+    names = {
+        "Côte d’Ivoire": "CI",
+        "USA": "US",
+        "United States": "US",
+        "uk": "GB",
+        "Atlantis": "",
+        "GB": "GB",
+    }
     assert {name: country_code(name) for name in names} == names
 
 
