@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from index_builder.build_report import Clock, Rejects
@@ -26,7 +25,7 @@ from index_builder.encoding import (
     write_files,
 )
 from index_builder.files import check_space
-from index_builder.flow import ahead, in_order
+from index_builder.flow import ahead, closed, in_order
 from index_builder.gallery import Gallery, GalleryPhoto, photo_of
 from index_builder.points import Vector
 from index_builder.records import Record, Rejected, Source
@@ -141,7 +140,7 @@ class Adding:
             encoded = in_order(
                 prepared, self._encode, workers=encode_threads(encoder), ready=compute_alone
             )
-            with closing(read), closing(prepared), closing(encoded):
+            with closed(read, prepared, encoded):
                 for chunk in encoded:
                     self._write(chunk)
         self._flush()

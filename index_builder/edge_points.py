@@ -15,7 +15,7 @@ import numpy as np
 
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
-from index_builder.files import read_only
+from index_builder.files import check_space, read_only
 from index_builder.filters import Words, filter_of, storable
 from index_builder.points import (
     EVERYWHERE,
@@ -243,6 +243,9 @@ class EdgeStore:
     def optimize(self) -> None:
         """See `PointStore.optimize`; takes minutes a million points, hours with a graph."""
         self._unoptimized = 0
+        written = sum(p.stat().st_size for p in self._folder.rglob("*") if p.is_file())
+        # What is merged is written anew beside the old; without a graph, two segments at most.
+        check_space(self._folder, written if self._index.hnsw else min(written, 4 * SEGMENT_BYTES))
         try:
             self._shard.optimize()
             self._shard.flush()

@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from queue import Empty, Full, Queue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,8 +55,8 @@ def ahead(items: Generator[T], size: int) -> Generator[T]:
             put(_End(error))
 
     thread = threading.Thread(target=run, name="ahead", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while True:
             try:
                 one = queue.get(timeout=_POLL_S)  # short, so that a signal is seen
@@ -69,7 +69,22 @@ def ahead(items: Generator[T], size: int) -> Generator[T]:
             yield one
     finally:
         stop.set()
-        thread.join(_JOIN_S)  # one that hangs in a read ends with the process
+        with suppress(RuntimeError):  # a signal came before it had started
+            thread.join(_JOIN_S)  # one that hangs in a read ends with the process
+
+
+@contextmanager
+def closed(*generators: Generator[Any]) -> Iterator[None]:
+    """Close generators at the end, the last first.
+
+    One that a thread is still in cannot be closed by another; that thread does.
+    """
+    try:
+        yield
+    finally:
+        for one in reversed(generators):
+            with suppress(ValueError):
+                one.close()
 
 
 def in_order(

@@ -27,7 +27,7 @@ from index_builder.adding import Adding, Chunk, Item, chunks
 from index_builder.build import BuildReport, build_gallery
 from index_builder.build_report import OnProgress
 from index_builder.encoding import ChunkEncoder, compute_alone
-from index_builder.flow import ahead, in_order
+from index_builder.flow import ahead, closed, in_order
 from index_builder.gallery import Gallery, GalleryPhoto
 from index_builder.manifest import Kind, StoreSettings
 from index_builder.points import IndexSettings
@@ -207,7 +207,7 @@ class Worker(Adding):
             read = ahead(chunks(part), 1)
             prepared = ahead(self._prepared(read, pool), 1)
             done = in_order(prepared, self._encode, workers=1, ready=compute_alone)
-            with closing(read), closing(prepared), closing(done):
+            with closed(read, prepared, done):
                 yield from done
 
     def _there(self, ids: Sequence[str]) -> dict[str, GalleryPhoto]:
