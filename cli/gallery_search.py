@@ -12,7 +12,7 @@ from cli.paths import ExistingPath, GalleryPlace
 from encoders.photo_file import printable
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Hit
+    from index_builder.gallery_photo import Hit
 
 
 @click.command()
@@ -48,7 +48,7 @@ def search(
     A score is a cosine, or the sum of several; it says how alike two photos are, not where one
     was taken.
     """
-    from index_builder.gallery import open_gallery
+    from index_builder.gallery_opening import open_gallery
     from index_builder.gallery_query import Query, query_gallery
 
     query = Query(photo, text.strip(), like)

@@ -31,8 +31,8 @@ def info(gallery: Path | str, as_json: bool) -> None:
     GALLERY is a folder, or http://HOST:6333/COLLECTION of a Qdrant server.
     """
     from cli.gallery_facts_text import facts_text
-    from index_builder.gallery import open_gallery
     from index_builder.gallery_facts import gallery_facts
+    from index_builder.gallery_opening import open_gallery
 
     with open_gallery(gallery, api_key=qdrant_key()) as opened:
         facts = gallery_facts(opened)

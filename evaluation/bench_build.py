@@ -112,7 +112,7 @@ def plain_loop(encoder: "FamilyEncoder", photos: Sequence[Path], out: Path, batc
 
     from index_builder.encoding import CHUNK, ChunkEncoder, write_files
     from index_builder.files import FolderLock
-    from index_builder.gallery import attach
+    from index_builder.gallery_opening import attach
     from index_builder.manifest import EncoderIdentity, Manifest
     from index_builder.records import Record
     from index_builder.sources import open_source

@@ -23,7 +23,9 @@ from encoders.base import EncoderCard
 from evaluation.bench import Measurement
 from geo.sphere import haversine_km
 from index_builder.files import FolderLock
-from index_builder.gallery import Gallery, GalleryPhoto, attach, vectors_digest
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach
+from index_builder.gallery_photo import GalleryPhoto, vectors_digest
 from index_builder.manifest import EncoderIdentity, Manifest
 from index_builder.points import Circle, IndexSettings, Vector, Where
 from index_builder.records import content_id

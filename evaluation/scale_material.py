@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from index_builder.gallery import GalleryPhoto, payload_of
+from index_builder.gallery_photo import GalleryPhoto, payload_of
 from index_builder.points import Payload, StoredPoint
 
 Vectors = npt.NDArray[np.float32]

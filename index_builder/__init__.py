@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from index_builder.build import build_gallery
-    from index_builder.gallery import open_gallery
+    from index_builder.gallery_opening import open_gallery
 
 __all__ = ["build_gallery", "open_gallery"]
 
@@ -12,7 +12,7 @@ __all__ = ["build_gallery", "open_gallery"]
 def __getattr__(name: str) -> Any:
     """Load on first use: galleries pull in libraries that an import must not."""
     if name == "open_gallery":
-        from index_builder.gallery import open_gallery
+        from index_builder.gallery_opening import open_gallery
 
         return open_gallery
     if name == "build_gallery":

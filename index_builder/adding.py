@@ -26,7 +26,8 @@ from index_builder.encoding import (
 )
 from index_builder.files import check_space
 from index_builder.flow import ahead, closed, in_order
-from index_builder.gallery import Gallery, GalleryPhoto, photo_of
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto, photo_of
 from index_builder.points import Vector
 from index_builder.records import Record, Rejected, Source
 from index_builder.removal_note import REMOVED, read_removed

@@ -28,7 +28,8 @@ from index_builder.build_target import (
 )
 from index_builder.codebook import fitted_encoder
 from index_builder.encoding import ChunkEncoder, spaces_of
-from index_builder.gallery import Gallery, check_encoder, load_codebook_encoder
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import check_encoder, load_codebook_encoder
 from index_builder.manifest import Kind, Manifest, StoreSettings, shown_path
 from index_builder.points import IndexSettings
 from index_builder.records import Record, Source, nothing_usable

@@ -12,7 +12,8 @@ from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.encoding import MIN_FEATURES, spaces_of
 from index_builder.files import PARTIAL, FolderLock, sweep
-from index_builder.gallery import Gallery, attach, check_encoder
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach, check_encoder
 from index_builder.manifest import (
     EncoderIdentity,
     Kind,

@@ -13,7 +13,8 @@ from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.cell_kappa import Kappa
 from index_builder.cell_prototypes import Survey, Tell
-from index_builder.gallery import Gallery, check_encoder
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import check_encoder
 
 PROTOTYPE_LEVEL, CODE_LEVEL = 15, 16
 """The published levels: about 281 and 140 m a side."""

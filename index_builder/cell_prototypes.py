@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from geo.cells import CellIds, cell_ids, parents
 from geo.errors import UnavailableError
-from index_builder.gallery import Gallery, photo_of
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import photo_of
 
 Matrix = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from geo.cells import CellIds, check_cells, from_tokens, levels, parents, tokens
 from geo.errors import InputError
-from index_builder.gallery import Gallery, Hit, photo_of
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import Hit, photo_of
 from index_builder.points import EVERYWHERE, Vector, Where, check_limit, check_vector
 from index_builder.records import content_id
 

@@ -9,7 +9,8 @@ from geo.regions import country_at
 from geo.sphere import haversine_km
 from index_builder.cell_prototypes import Matrix, Prototypes, Rows, Tell, rows_in, unit_rows
 from index_builder.cell_tiles import Tiles
-from index_builder.gallery import Gallery, GalleryPhoto, vectors_digest
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto, vectors_digest
 from index_builder.points import Vector
 from index_builder.records import Rejected, content_id
 

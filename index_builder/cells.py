@@ -41,7 +41,8 @@ from index_builder.cell_tables import learned_tables
 from index_builder.cell_tiles import KEPT, Tiles, encode_tiles, tile_encoder, tiles_digest
 from index_builder.cell_writing import no_tiles, write_cells
 from index_builder.files import PARTIAL, FolderLock, write_atomically
-from index_builder.gallery import Gallery, attach
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach
 from index_builder.manifest import Manifest, read_manifest
 from index_builder.points import IndexSettings
 from index_builder.records import Rejected, Source

@@ -17,7 +17,7 @@ from geo.errors import InputError
 from index_builder.build_report import Clock, OnProgress, Unused
 from index_builder.encoding import CHUNK, Prepared, describe, write_files
 from index_builder.files import write_atomically
-from index_builder.gallery import load_codebook_encoder
+from index_builder.gallery_opening import load_codebook_encoder
 from index_builder.records import Record, Rejected, Source, content_id, nothing_usable
 
 FIT_PHOTOS = PCA_MIN_PHOTOS + 200

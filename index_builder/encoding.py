@@ -28,7 +28,7 @@ from encoders.local_features import (
 from encoders.pixels import open_photo
 from geo.errors import InputError
 from index_builder.files import read_regular, write_atomically
-from index_builder.gallery import GalleryPhoto, vectors_digest
+from index_builder.gallery_photo import GalleryPhoto, vectors_digest
 from index_builder.manifest import Kind
 from index_builder.points import Vector
 from index_builder.positions import check_position

@@ -20,7 +20,8 @@ from pydantic import BaseModel, JsonValue
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.files import PARTIAL
-from index_builder.gallery import Gallery, photo_of
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import photo_of
 from index_builder.points import EVERYWHERE, StoredPoint, Where
 from index_builder.upkeep import Progress, in_chunks, no_progress
 

@@ -12,34 +12,29 @@ Knows the folder and its invariants, and how to search. How things get in is
 `index_builder.build`; how galleries are checked, merged and exported, `index_builder.upkeep`.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import JsonValue
 
-from encoders import load_encoder
-from encoders.base import EncoderCard
 from encoders.local_features import LocalFeatures, extract_features, unpack_features
 from encoders.photo_file import printable
 from geo.errors import InputError
 from index_builder.files import FolderLock, read_regular, write_atomically
-from index_builder.manifest import BUILD, Counts, Manifest, damaged, read_manifest, shown_path
+from index_builder.gallery_photo import GalleryPhoto, Hit, payload_of, photo_of
+from index_builder.manifest import BUILD, Counts, Manifest
 from index_builder.points import (
     EVERYWHERE,
-    LOCATION,
-    Payload,
     PointStore,
     StoredPoint,
     Vector,
     Where,
 )
-from index_builder.removal_note import finish_swap
 from index_builder.search import Hits, NearDuplicates, search_fused, search_one
 
 if TYPE_CHECKING:
@@ -50,57 +45,6 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 20_000
 """Points of a gallery that is searched exactly unless told otherwise: 2 ms at 512 numbers. Of
 larger ones a first search would read every vector from the disk, not the small copies alone."""
-
-
-Rounded = Annotated[float, AfterValidator(lambda value: round(value, 9))]
-"""To 0.1 mm: engines give numbers of more than 15 digits back a little off."""
-
-
-class GalleryPhoto(BaseModel):
-    """A geotagged photo, or a place or cell, as the gallery knows it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    id: str = Field(pattern="^[0-9a-f]{64}$")
-    """SHA-256 of the file's bytes; of the coordinate or the cell's token where there is none."""
-    name: str
-    """What its source calls it."""
-    latitude: Rounded = Field(ge=-90, le=90)
-    longitude: Rounded = Field(ge=-180, le=180)
-    accuracy_km: Rounded | None = None
-    """How well its owner knows the position; None where nobody said."""
-    author: str = ""
-    date: str = ""
-    licence: str = ""
-    source: str = ""
-    country: str = ""
-    """ISO 3166-1 alpha-2 by its position; empty at sea."""
-    stated_country: str = ""
-    """As the source writes it."""
-    region: str = ""
-    city: str = ""
-    dhash: str = Field(default="", pattern="^([0-9a-f]{16})?$")
-    """Difference hash of the pixels."""
-    digest: str = ""
-    """Of its vectors, to know damage by; see `vectors_digest`."""
-    copy_sha256: str = ""
-    """Of its small copy, where the gallery keeps one."""
-    cell: str = ""
-    """Token of the S2 cell it stands for, in a gallery of cells."""
-    members: int = 0
-    """Photos behind the cell's prototype."""
-    aerial: bool = False
-    """Whether the cell's code holds an aerial tile."""
-
-
-class Hit(BaseModel):
-    """A photo found by a search."""
-
-    model_config = ConfigDict(frozen=True)
-
-    photo: GalleryPhoto
-    score: float
-    """Cosine, or sum of cosines of the spaces searched."""
 
 
 @dataclass
@@ -316,138 +260,3 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def vectors_digest(vectors: Mapping[str, Vector]) -> str:
-    """Return 16 hexadecimal digits over the bits of a photo's vectors."""
-    digest = hashlib.sha256()
-    for space in sorted(vectors):
-        digest.update(space.encode() + vectors[space].astype("<f4").tobytes())
-    return digest.hexdigest()[:16]
-
-
-def payload_of(photo: GalleryPhoto) -> Payload:
-    """Return what the store keeps of a photo."""
-    stated: Payload = photo.model_dump(mode="json")
-    return stated | {LOCATION: {"lat": photo.latitude, "lon": photo.longitude}}
-
-
-def photo_of(payload: Payload) -> GalleryPhoto:
-    """Return the photo a stored payload describes."""
-    return GalleryPhoto.model_validate({k: v for k, v in payload.items() if k != LOCATION})
-
-
-def open_gallery(
-    path: Path | str, *, encoder: EncoderCard | None = None, api_key: str | None = None
-) -> Gallery:
-    """Open a gallery for searching.
-
-    Args:
-        path: its folder, or `http://HOST:6333/COLLECTION` of a Qdrant server.
-        encoder: refuse a gallery of another encoder than this one.
-        api_key: of the Qdrant server, where it needs one.
-
-    Raises:
-        InputError: not a gallery, empty, damaged, read-only, of another format or encoder.
-        UnavailableError: another process has it open, or the server does not answer.
-    """
-    if str(path).startswith(("http://", "https://")):
-        return _open_collection(str(path), encoder, api_key)
-    folder = Path(path)
-    manifest = read_manifest(folder)
-    own = _own_encoder(folder, manifest)
-    if card := encoder or (own.card if own else None):
-        check_encoder(shown_path(folder), manifest, card)
-    lock = FolderLock(folder)
-    try:
-        gallery = attach(folder, manifest, lock, own, api_key=api_key)
-        if not len(gallery):
-            gallery.close()
-            raise InputError(f"gallery {shown_path(folder)} is empty; add photos with: {BUILD}")
-    except BaseException:
-        lock.release()
-        raise
-    return gallery
-
-
-def _open_collection(url: str, encoder: EncoderCard | None, api_key: str | None) -> Gallery:
-    from index_builder.server_points import open_collection
-
-    manifest, store = open_collection(url, api_key=api_key)
-    if encoder:
-        check_encoder(repr(printable(url)), manifest, encoder)
-    return Gallery(None, manifest, store)
-
-
-def _own_encoder(folder: Path, manifest: Manifest) -> "EmbeddedEncoder | None":
-    # A codebook under another encoder's name is a manifest that was changed: the check tells.
-    known = manifest.encoder.name == "embedded" or (folder / "codebook.npz").exists()
-    return load_codebook_encoder(folder) if known else None
-
-
-def attach(
-    folder: Path,
-    manifest: Manifest,
-    lock: FolderLock,
-    codebook_encoder: "EmbeddedEncoder | None" = None,
-    *,
-    api_key: str | None = None,
-) -> Gallery:
-    """Return the gallery whose folder is locked and whose manifest was checked already.
-
-    Raises:
-        InputError: its points are damaged.
-        UnavailableError: another process or no server has them.
-    """
-    store: PointStore
-    if manifest.store.url:
-        from index_builder.server_points import ServerStore
-
-        store = ServerStore.of(manifest, api_key=api_key)
-    else:
-        from index_builder.edge_points import EdgeStore
-
-        finish_swap(folder)
-        store = EdgeStore(folder / "points", manifest.encoder.spaces, manifest.index)
-    return Gallery(folder, manifest, store, codebook_encoder, lock)
-
-
-def load_codebook_encoder(folder: Path) -> "EmbeddedEncoder":
-    """Return the encoder of the codebook kept in a gallery folder.
-
-    Raises:
-        InputError: the codebook is missing or damaged.
-    """
-    from encoders.embedded import Codebook
-
-    try:
-        data = read_regular(folder / "codebook.npz")
-    except OSError as error:
-        raise InputError(
-            f"gallery {shown_path(folder)} lacks its codebook ({error.strerror}); "
-            f"delete it and build it again: {BUILD}"
-        ) from None
-    return load_encoder("embedded", codebook=Codebook.unpack(data))
-
-
-def check_encoder(shown: str, manifest: Manifest, card: EncoderCard) -> None:
-    """Refuse a gallery whose vectors another encoder made.
-
-    Args:
-        shown: the gallery as messages call it.
-        manifest: of the gallery.
-        card: of the encoder to search or build with.
-
-    Raises:
-        InputError: name, fingerprint or vector space differ.
-    """
-    built = manifest.encoder
-    if (built.name, built.fingerprint) != (card.name, card.fingerprint):
-        raise InputError(
-            f"gallery {shown} was built by encoder "
-            f"{built.name}:{built.fingerprint[:10]}, this is {card.name}:{card.fingerprint[:10]}; "
-            f"use that encoder (it was loaded as {printable(built.load)!r}), or delete the gallery "
-            f"and build it again: {BUILD}"
-        )
-    if any(card.spaces.get(space) != size for space, size in built.spaces.items()):
-        raise damaged(shown)

@@ -19,10 +19,11 @@ from geo.regions import country_name
 from index_builder.countries import is_near
 from index_builder.density_map import DensityGrid, draw_density
 from index_builder.files import write_atomically
-from index_builder.gallery import Gallery, GalleryPhoto, photo_of, vectors_digest
+from index_builder.gallery import Gallery
 from index_builder.gallery_duplicates import Pairs, distances_km, equal_pairs, near_pairs
 from index_builder.gallery_facts import Coverage, coverage, uncovered
 from index_builder.gallery_findings import Finding, Tally
+from index_builder.gallery_photo import GalleryPhoto, photo_of, vectors_digest
 from index_builder.gallery_scan import Scanned, scan_gallery
 from index_builder.points import PAGE
 from index_builder.records import content_id

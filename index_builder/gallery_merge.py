@@ -17,7 +17,9 @@ from encoders.photo_file import printable
 from geo.errors import InputError
 from geo.sphere import distance_km
 from index_builder.files import FolderLock, read_regular, write_atomically
-from index_builder.gallery import Gallery, attach, load_codebook_encoder, photo_of
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach, load_codebook_encoder
+from index_builder.gallery_photo import photo_of
 from index_builder.manifest import Manifest, StoreSettings, read_manifest, shown_path
 from index_builder.points import StoredPoint
 from index_builder.records import Rejected

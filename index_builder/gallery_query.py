@@ -9,7 +9,9 @@ from encoders import load_encoder
 from encoders.local_features import difference_hash
 from encoders.photo_file import printable
 from geo.errors import InputError
-from index_builder.gallery import Gallery, Hit, check_encoder
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import check_encoder
+from index_builder.gallery_photo import Hit
 from index_builder.points import EVERYWHERE, Vector, Where
 from index_builder.search import NearDuplicates
 

@@ -15,8 +15,9 @@ from pydantic import JsonValue, ValidationError
 from geo.regions import country_at
 from index_builder.countries import country_code
 from index_builder.density_map import DensityGrid
-from index_builder.gallery import Gallery, GalleryPhoto, photo_of, vectors_digest
+from index_builder.gallery import Gallery
 from index_builder.gallery_findings import Tally
+from index_builder.gallery_photo import GalleryPhoto, photo_of, vectors_digest
 from index_builder.points import LOCATION, StoredPoint
 from index_builder.upkeep import Progress, in_chunks
 

@@ -28,7 +28,8 @@ from index_builder.build import BuildReport, build_gallery
 from index_builder.build_report import OnProgress
 from index_builder.encoding import ChunkEncoder, compute_alone
 from index_builder.flow import ahead, closed, in_order
-from index_builder.gallery import Gallery, GalleryPhoto
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.manifest import Kind, StoreSettings
 from index_builder.points import IndexSettings
 from index_builder.ray_session import LOCAL, Crew, import_ray, quietly, session

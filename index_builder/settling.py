@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from geo.sphere import distance_km
 from index_builder.encoding import stated
-from index_builder.gallery import GalleryPhoto
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.records import Record, Rejected
 
 SAME_PLACE_KM = 0.1

@@ -21,13 +21,8 @@ from pydantic import BaseModel
 from encoders.photo_file import printable
 from geo.errors import InputError, UnavailableError
 from index_builder.files import FolderLock, write_atomically
-from index_builder.gallery import (
-    Gallery,
-    attach,
-    check_encoder,
-    load_codebook_encoder,
-    open_gallery,
-)
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach, check_encoder, load_codebook_encoder, open_gallery
 from index_builder.manifest import read_manifest, shown_path
 from index_builder.points import PAGE, PointStore, StoredPoint, Where
 from index_builder.removal_note import (

@@ -16,7 +16,8 @@ from tools.evidence import Candidate, Evidence
 from tools.places import HALF_WITHIN_KM, MERGE_KM, REACHES, UNMEASURED_WEIGHT
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Gallery, Hit
+    from index_builder.gallery import Gallery
+    from index_builder.gallery_photo import Hit
 
 REGIONS = 8
 

@@ -27,7 +27,8 @@ from tools.places import UNMEASURED_WEIGHT, evidence_group, place_name
 
 if TYPE_CHECKING:
     from encoders.base import Encoder, EncoderCard
-    from index_builder.gallery import Gallery, Hit
+    from index_builder.gallery import Gallery
+    from index_builder.gallery_photo import Hit
     from index_builder.points import Vector
     from tools.workbench import Workbench
 

@@ -15,7 +15,8 @@ from tools.matching import PairMatch, verify_pair
 from tools.pair_picture import draw_pair
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Gallery, GalleryPhoto
+    from index_builder.gallery import Gallery
+    from index_builder.gallery_photo import GalleryPhoto
     from tools.workbench import Workbench
 
 __all__ = ["PairMatch", "draw_pair", "make_compare_photos", "verify_pair"]

@@ -13,7 +13,8 @@ from tools.evidence import Candidate, Evidence, Rejection
 from tools.matching import PairMatch
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Gallery, GalleryPhoto
+    from index_builder.gallery import Gallery
+    from index_builder.gallery_photo import GalleryPhoto
 
 MATCH_WEIGHT = 0.95
 DEFAULT_RADIUS_KM = 0.2

@@ -26,7 +26,8 @@ from tools.matched import Compared, agreeing, describe_match, match_evidence
 from tools.matching import PairMatch, verify_pair
 
 if TYPE_CHECKING:
-    from index_builder.gallery import Gallery, Hit
+    from index_builder.gallery import Gallery
+    from index_builder.gallery_photo import Hit
     from tools.workbench import Workbench
 
 SHORTLIST = 60

@@ -97,7 +97,7 @@ class Workbench:
             InputError: what its manifest names is another encoder by now.
             UnavailableError: it cannot be loaded on this machine.
         """
-        from index_builder.gallery import check_encoder
+        from index_builder.gallery_opening import check_encoder
 
         wanted = gallery.manifest.encoder
         with self._encoder_lock:

@@ -9,7 +9,8 @@ from qdrant_client import QdrantClient, models
 
 from geo.errors import InputError, UnavailableError
 from index_builder import open_gallery, server_points
-from index_builder.gallery import Gallery, GalleryPhoto
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.manifest import EncoderIdentity
 from index_builder.points import IndexSettings, StoredPoint, Where
 from index_builder.server_points import ServerStore, open_collection, write_collection_manifest

@@ -19,7 +19,7 @@ from encoders.base import Vectors
 from geo.errors import InputError, UnavailableError
 from index_builder import scale
 from index_builder.build import build_gallery
-from index_builder.gallery import open_gallery
+from index_builder.gallery_opening import open_gallery
 from index_builder.scale import DEATHS, build_gallery_on_ray
 from tests.aligned_fakes import GlobeEncoder
 from tests.unit.encoder_samples import tiny_encoder

@@ -14,7 +14,9 @@ from encoders.base import Encoder
 from geo.cells import CellIds, cell_ids, centres, children, parents
 from geo.sphere import unit_vectors
 from index_builder.files import FolderLock
-from index_builder.gallery import Gallery, GalleryPhoto, attach
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.manifest import EncoderIdentity, Manifest
 from index_builder.positions import Position
 from index_builder.records import Record, Rejected, Source, content_id

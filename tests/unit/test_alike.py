@@ -9,7 +9,9 @@ import pytest
 
 from geo.errors import InputError, UnavailableError
 from index_builder.files import FolderLock
-from index_builder.gallery import Gallery, GalleryPhoto, Hit, attach
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach
+from index_builder.gallery_photo import GalleryPhoto, Hit
 from index_builder.manifest import EncoderIdentity, Manifest
 from index_builder.records import place_id
 from tests.aligned_fakes import GlobeEncoder, photo_of

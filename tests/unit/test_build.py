@@ -17,7 +17,7 @@ from encoders.base import Vectors
 from geo.errors import InputError, UnavailableError
 from index_builder import build_gallery, open_gallery
 from index_builder.build_report import Progress
-from index_builder.gallery import GalleryPhoto
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.manifest import StoreSettings
 from index_builder.points import IndexSettings
 from index_builder.positions import Position

@@ -18,7 +18,8 @@ from index_builder import cell_prototypes, open_gallery
 from index_builder.cell_prototypes import unit_rows
 from index_builder.cell_tree import search_cells
 from index_builder.cells import CellsReport, build_cells
-from index_builder.gallery import Gallery, GalleryPhoto
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.positions import Position
 from index_builder.records import Record, Rejected, content_id
 from tests.aligned_fakes import GlobeEncoder, photo_of, place_of

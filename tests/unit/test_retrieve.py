@@ -9,7 +9,8 @@ from langchain_core.tools import BaseTool
 
 from encoders.local_features import extract_features
 from index_builder import build_gallery, open_gallery
-from index_builder.gallery import Gallery, GalleryPhoto
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.points import Circle, Where
 from tests.unit.gallery_samples import facade, view, write_photos
 from tools.compare import make_compare_photos

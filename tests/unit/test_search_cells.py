@@ -20,7 +20,8 @@ from geo.cells import area_km2, cell_ids, centres, children, from_tokens, parent
 from geo.errors import InputError, UnavailableError
 from index_builder import open_gallery
 from index_builder.cells import build_cells
-from index_builder.gallery import Gallery, GalleryPhoto, Hit
+from index_builder.gallery import Gallery
+from index_builder.gallery_photo import GalleryPhoto, Hit
 from index_builder.records import content_id
 from tests.aligned_fakes import GlobeEncoder, photo_of, place_of
 from tests.fakes import FakeGazetteer

@@ -8,9 +8,9 @@ import pytest
 from encoders.embedded import Codebook
 from geo.errors import InputError
 from index_builder import gallery_merge
-from index_builder.gallery import open_gallery
 from index_builder.gallery_check import check_gallery
 from index_builder.gallery_merge import NOTE, merge_galleries
+from index_builder.gallery_opening import open_gallery
 from index_builder.manifest import read_manifest
 from index_builder.removal_note import JOURNAL
 from index_builder.upkeep import in_chunks, open_for_upkeep

@@ -7,7 +7,9 @@ import pytest
 
 from geo.errors import InputError, UnavailableError
 from index_builder import gallery_query
-from index_builder.gallery import Gallery, GalleryPhoto, open_gallery
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import open_gallery
+from index_builder.gallery_photo import GalleryPhoto
 from index_builder.gallery_query import Query, query_gallery
 from index_builder.manifest import EncoderIdentity
 from tests.unit.encoder_samples import photos, tiny_encoder

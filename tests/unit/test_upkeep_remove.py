@@ -8,8 +8,8 @@ import pytest
 
 from geo.errors import InputError
 from index_builder import upkeep
-from index_builder.gallery import open_gallery
 from index_builder.gallery_check import check_gallery
+from index_builder.gallery_opening import open_gallery
 from index_builder.manifest import read_manifest
 from index_builder.removal_note import JOURNAL, By, Removal
 from index_builder.upkeep import open_for_upkeep, remove_points

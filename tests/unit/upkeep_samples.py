@@ -11,7 +11,9 @@ from PIL import Image
 
 from encoders.local_features import difference_hash, extract_features, pack_features
 from index_builder.files import FolderLock
-from index_builder.gallery import Gallery, GalleryPhoto, attach, vectors_digest
+from index_builder.gallery import Gallery
+from index_builder.gallery_opening import attach
+from index_builder.gallery_photo import GalleryPhoto, vectors_digest
 from index_builder.manifest import EncoderIdentity, Kind, Manifest
 
 SPACES = {"globe": 8}
