@@ -83,7 +83,8 @@ class ServerCalls:
         status, said = getattr(error, "status_code", None), reason(error)
         if status in _DENIED:
             return InputError(
-                f"{self.shown} refuses the API key ({said}); give the one it was started with"
+                f"{self.shown} refuses the API key ({said}); give the one it was started with "
+                "in GRATICULE_QDRANT_API_KEY"
             )
         if "No space left" in said:
             return InputError(
