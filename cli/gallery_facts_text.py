@@ -53,7 +53,8 @@ def _encoder(manifest: "Manifest") -> list[tuple[str, str]]:
         return [*rows, ("", "its visual words are kept in the gallery")]
     return [
         *rows,
-        ("", f"loaded as {printable(made.load)!r}; weights: {made.licence or 'unknown'}"),
+        ("", f"loaded as {printable(made.load)!r}; tower {printable(made.backbone) or 'unknown'}"),
+        ("", f"licence of its weights: {printable(made.licence) or 'unknown'}"),
     ]
 
 

@@ -38,6 +38,8 @@ class EncoderIdentity(BaseModel):
     retrieval: tuple[str, ...] = ()
     """Spaces whose cosines a search sums, by the family's own rule."""
     licence: str = ""
+    backbone: str = ""
+    """Image tower and text tower; the fingerprint covers them and their preprocessing."""
     load: str = "embedded"
     """What `encoders.load_encoder` was given: a name, a folder or an address."""
 
@@ -59,6 +61,7 @@ class EncoderIdentity(BaseModel):
             spaces={space: card.spaces[space] for space in kept},
             retrieval=tuple(s for s in card.retrieval if s in kept) or kept[:1],
             licence=card.licence,
+            backbone=card.backbone,
             load=load,
         )
 
