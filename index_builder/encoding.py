@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from encoders.base import Encoder, Vectors, check_images
+from encoders.base import AlignedEncoder, Encoder, Vectors, check_images
 from encoders.local_features import (
     LocalFeatures,
     difference_hash,
@@ -180,7 +180,8 @@ class ChunkEncoder:
             return self._split(self._codebook_encoder.encode_features(features))
         if self.kind == "places":
             points = [(p.record.position.latitude, p.record.position.longitude) for p in prepared]
-            return self._split(self.encoder.encode_locations(points))  # type: ignore[attr-defined]
+            assert isinstance(self.encoder, AlignedEncoder), "it has location spaces"
+            return self._split(self.encoder.encode_locations(points))
         return [row for group in _groups(prepared) for row in self._photo_rows(group)]
 
     def _photo_rows(self, group: Sequence[Prepared]) -> list[dict[str, Vector] | str]:
