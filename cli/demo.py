@@ -55,6 +55,7 @@ def _rendered(work: Path, console: Console) -> None:
     from cli.progress import build_with_progress
     from evaluation.demo import prepare_world
     from evaluation.world import WORLD_VERSION
+    from index_builder.manifest import FORMAT_VERSION
 
     with console.status("Drawing a small world ..."):
         world = prepare_world(work / "world")
@@ -72,7 +73,8 @@ def _rendered(work: Path, console: Console) -> None:
         (title, world.path(shot), (shot.latitude, shot.longitude))
         for title, shot in stories.items()
     ]
-    gallery = work / f"gallery-{WORLD_VERSION}"
+    # One of an older format beside it is left alone: it cannot grow.
+    gallery = work / f"gallery-{WORLD_VERSION}-{FORMAT_VERSION}"
     build_with_progress(world.gallery_folder, gallery)
     _tell(gallery, work, shots, console)
 
