@@ -147,6 +147,7 @@ _BUILD = """
 import os, signal, sys
 from pathlib import Path
 from index_builder import build_gallery
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background ignores
 def tell(p):
     if (p.stage, p.done) == (sys.argv[3], int(sys.argv[4])):
         os.kill(os.getpid(), int(sys.argv[5]))
