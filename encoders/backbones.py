@@ -125,6 +125,7 @@ class Backbone:
             batch = torch.stack([self.preprocess(image) for image in images]).to(self.device)
             if tokens:
                 return PhotoFeatures(*self._tower(batch))
+            # torch types what a module holds as tensor or module, its methods too.
             with self._autocast():
                 return PhotoFeatures(self.model.visual(batch).float())  # type: ignore[operator]
 

@@ -25,7 +25,6 @@ from evaluation.scale_material import NEAREST, QUERIES, VectorFile, true_neighbo
 from index_builder.files import write_atomically
 
 SIZES = (10_000, 100_000, 1_000_000)
-MB = 1e6
 LIMIT_S = 3_600.0
 """Seconds that building or searching one setting may take; a graph of a million can take longer."""
 

@@ -148,6 +148,7 @@ def prepared(photos: Tensor) -> Tensor:
 
 
 def _pair_loss(model: nn.Module, photos: Tensor, tokens: Tensor) -> Tensor:
+    # torch types what a module holds as tensor or module, its methods too.
     seen = unit(model.encode_image(photos))  # type: ignore[operator]
     said = unit(model.encode_text(tokens))  # type: ignore[operator]
     return contrastive(seen, said, model.logit_scale)  # type: ignore[arg-type]
