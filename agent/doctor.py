@@ -79,7 +79,7 @@ def examine(settings: Settings, galleries: Sequence[Path | str] = ()) -> Iterato
     key = settings.qdrant_api_key.get_secret_value() or None
     yield from (_gallery(place, key) for place in galleries)
     yield _server(
-        "model server", settings.model_url, "/models", "GRATICULE_MODEL_URL", "the pipeline driver"
+        "model server", settings.model.url, "/models", "GRATICULE_MODEL__URL", "the pipeline driver"
     )
     yield _server(
         "qdrant server", settings.qdrant_url, "/readyz", "GRATICULE_QDRANT_URL", "a gallery folder"

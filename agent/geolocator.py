@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 from agent.answer import Answer
 from agent.budget import Budget
 from agent.calls import load_libraries
-from agent.drivers import Driver, PipelineDriver
+from agent.drivers import Driver
 from agent.graph import make_graph, run_config
 from agent.nodes import PRIOR_POPULATION, Machine
+from agent.pipeline import PipelineDriver
 from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.toolbox import make_tools

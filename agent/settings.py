@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent.budget import Budget
+from agent.model_settings import ModelSettings
 from geo.errors import ConfigError
 from geo.paths import home
 
@@ -26,8 +27,12 @@ class Settings(BaseSettings):
     """Base address of the Nominatim or Photon server; nothing is asked over the network without."""
     geocoder_contact: str = ""
     """E-mail or page that a geocoding server's operator may use; sent in the user agent."""
-    model_url: str = ""
-    """Base address of an OpenAI-compatible server, for `doctor`."""
+    model: ModelSettings = ModelSettings()
+    """The chat model that drives a run; without one the `pipeline` driver does."""
+    recipe: str = "auto"
+    """Name of the recipe; `auto` is `agentic` with a model and `pipeline` without."""
+    overpass_url: str = ""
+    """Address of an Overpass server's interpreter, for `find_related_places`; none is public."""
     qdrant_url: str = ""
     """Address of a Qdrant server, for `doctor`."""
     qdrant_api_key: SecretStr = SecretStr("")

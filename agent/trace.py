@@ -23,7 +23,8 @@ from tools.evidence import Record
 
 EventKind = Literal[
     "photo", "tool_call", "tool_result", "evidence", "belief", "rejection", "budget", "answer",
-    "error",
+    "error", "model_call", "model_reply", "malformed", "retry", "context", "conflict", "question",
+    "notice",
 ]  # fmt: skip
 GENESIS = "0" * 64
 

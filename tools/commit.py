@@ -5,10 +5,8 @@ from typing import Annotated
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tools.evidence import Candidate, Evidence, ToolError, ToolOutcome, ToolReply
-
-MODEL_WEIGHT = 0.3
-"""Weight of a coordinate the driver names itself, until calibration says better."""
+from tools.evidence import ToolError, ToolOutcome, ToolReply
+from tools.opinion import opinion
 
 EvidenceId = Annotated[str, Field(pattern=r"^e[0-9a-f]{10}$")]
 
@@ -82,28 +80,14 @@ def commit_location(
     }
     if latitude is None or longitude is None:
         return "Committed to the evidence.", ToolOutcome(data=data)
-    named = _named_by_driver(latitude, longitude, radius_km or 25.0, reason)
-    return f"Committed near {latitude:.4f}, {longitude:.4f}.", ToolOutcome(
-        evidence=(named,), data=data
-    )
-
-
-def _named_by_driver(latitude: float, longitude: float, radius_km: float, reason: str) -> Evidence:
-    candidate = Candidate(
-        latitude=latitude,
-        longitude=longitude,
+    named = opinion(
+        "commit_location",
+        f"The driver names {latitude:.4f}, {longitude:.4f}: {reason}",
+        latitude,
+        longitude,
         radius_km=radius_km,
-        score=1.0,
-        rank=1,
-        source="driver",
-        kind="model_answer",
         label="named by the driver",
     )
-    return Evidence(
-        tool="commit_location",
-        kind="model",
-        summary=f"The driver names {latitude:.4f}, {longitude:.4f}: {reason[:200]}",
-        candidates=(candidate,),
-        weight=MODEL_WEIGHT,
-        group="model:driver",
+    return f"Committed near {latitude:.4f}, {longitude:.4f}.", ToolOutcome(
+        evidence=(named,), data=data
     )

@@ -66,7 +66,7 @@ def test_doctor_speaks_json() -> None:
 
 
 def test_doctor_fails_where_a_configured_server_is_down() -> None:
-    result = graticule("doctor", GRATICULE_MODEL_URL="http://127.0.0.1:9/v1")
+    result = graticule("doctor", GRATICULE_MODEL__URL="http://127.0.0.1:9/v1")
     assert result.returncode == 3
     assert "model server" in result.stderr
 

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from agent.answer import Step
 from agent.belief import BeliefSummary
 from agent.budget import Spent
-from agent.drivers import PipelineDriver
+from agent.pipeline import PipelineDriver
 from agent.state import State
 from tools.evidence import Candidate, Evidence
 
