@@ -102,7 +102,7 @@ def _verify(state: State) -> Iterator[tuple[str, Arguments]]:
         {"latitude": c.latitude, "longitude": c.longitude, "label": c.label[:200]}
         for _, c in weighed[:VERIFIED]
     ]
-    yield "verify_candidates", {"photo_id": state["photo_id"], "candidates": listed}
+    yield "verify_locations", {"photo_id": state["photo_id"], "candidates": listed}
 
 
 def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
@@ -115,7 +115,7 @@ def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
             "source": (c.reference or item.id)[:80],
         }
         for item in state["evidence"]
-        if item.weight > 0 and item.tool != "verify_candidates"  # it repeats the others'
+        if item.weight > 0 and item.tool != "verify_locations"  # it repeats the others'
         for c in item.candidates
     ]
     if len(candidates) > 1:

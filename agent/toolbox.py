@@ -24,7 +24,7 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     from tools.read_text import make_read_text
     from tools.rerank import make_cluster_candidates
     from tools.retrieve import make_search_similar_photos
-    from tools.verify import make_verify_candidates
+    from tools.verify import make_verify_locations
     from tools.zoom import make_zoom
 
     geocoder = network_geocoder(settings.geocoder, settings.geocoder_url, settings.geocoder_contact)
@@ -38,7 +38,7 @@ def make_tools(bench: Workbench, settings: Settings) -> tuple[BaseTool, ...]:
     if "cells" in kinds:
         makers.append(make_search_cells)
     if bench.open_encoder:
-        makers += [make_search_places, make_verify_candidates]
+        makers += [make_search_places, make_verify_locations]
     return (
         *(make(bench) for make in makers),
         make_find_place(bench, geocoder),

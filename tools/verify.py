@@ -1,4 +1,4 @@
-"""The `verify_candidates` tool: which of some coordinates fits the photo best, to an encoder.
+"""The `verify_locations` tool: which of some coordinates fits the photo best, to an encoder.
 
 Alignment-space verification as in G3 (Jia et al., NeurIPS 2024, section 2.4): the cosine of the
 photo with each candidate, and a softmax at the encoder's temperature over the list.
@@ -54,7 +54,7 @@ Loose = Annotated[
 
 
 class ProposedPlace(BaseModel):
-    """One coordinate given to `verify_candidates`."""
+    """One coordinate given to `verify_locations`."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -64,7 +64,7 @@ class ProposedPlace(BaseModel):
 
 
 class VerifyArguments(BaseModel):
-    """Arguments of `verify_candidates`."""
+    """Arguments of `verify_locations`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -90,10 +90,10 @@ class Verified:
     """Softmax at the encoder's temperature over the candidates compared."""
 
 
-def make_verify_candidates(bench: "Workbench") -> BaseTool:
-    """Return the `verify_candidates` tool with the encoder of `bench`."""
+def make_verify_locations(bench: "Workbench") -> BaseTool:
+    """Return the `verify_locations` tool with the encoder of `bench`."""
 
-    def verify_candidates(photo_id: str, candidates: list[ProposedPlace]) -> ToolReply:
+    def verify_locations(photo_id: str, candidates: list[ProposedPlace]) -> ToolReply:
         encoder = bench.encoder
         if encoder is None:
             raise ToolError("no encoder aligns photos with places, 1 is needed; use other evidence")
@@ -104,8 +104,8 @@ def make_verify_candidates(bench: "Workbench") -> BaseTool:
         return _reply(encoder.card, verified, rejected)
 
     return StructuredTool.from_function(
-        verify_candidates,
-        name="verify_candidates",
+        verify_locations,
+        name="verify_locations",
         description=DESCRIPTION,
         args_schema=VerifyArguments,
         response_format="content_and_artifact",
@@ -240,7 +240,7 @@ def _evidence(card: "EncoderCard", verified: Sequence[Verified]) -> tuple[Eviden
     name = f"{best.label!r} at " if best.label else ""
     fits = f"{name}{best.latitude:.3f}, {best.longitude:.3f} fits best"
     evidence = Evidence(
-        tool="verify_candidates",
+        tool="verify_locations",
         kind="alignment",
         summary=f"Of {len(verified)} candidates compared with the photo by encoder {card.name}, "
         f"{fits} ({best.share:.0%} of the list).",

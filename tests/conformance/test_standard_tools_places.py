@@ -13,7 +13,7 @@ from tests.aligned_fakes import GlobeEncoder, photo_of
 from tests.fakes import FakeGazetteer
 from tools.photos import PhotoStore
 from tools.places import make_search_places
-from tools.verify import make_verify_candidates
+from tools.verify import make_verify_locations
 from tools.workbench import Workbench
 
 TOWNS = [(48.857, 2.352), (45.764, 4.836), (-33.869, 151.209)]
@@ -49,7 +49,7 @@ class Search(PlaceTool):
 class Verify(PlaceTool):
     @property
     def tool_constructor(self) -> BaseTool:
-        return make_verify_candidates(self.bench)
+        return make_verify_locations(self.bench)
 
     @property
     def tool_invoke_params_example(self) -> dict[str, object]:

@@ -83,14 +83,14 @@ def test_candidates_of_another_source_are_verified_in_the_alignment_space(
 ) -> None:
     encoded = encoder.photos_encoded
     answer = geolocator.locate(photo, hint="Lyon, France")
-    (step,) = (step for step in answer.steps if step.tool == "verify_candidates")
+    (step,) = (step for step in answer.steps if step.tool == "verify_locations")
     assert step.outcome == "ok"
     found, verified = (item for item in answer.evidence if item.kind == "alignment")
     assert found.group == verified.group
     assert "Lyon, FR" in {row["label"] for row in step.data["candidates"]}  # type: ignore
     assert answer.country == "FR"
     assert encoder.photos_encoded == encoded  # its vector was still known
-    assert "verify_candidates" not in {step.tool for step in geolocator.locate(photo).steps}
+    assert "verify_locations" not in {step.tool for step in geolocator.locate(photo).steps}
 
 
 def test_a_missing_tower_is_missing_evidence(tmp_path: Path, photo: Path) -> None:

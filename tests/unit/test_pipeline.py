@@ -14,7 +14,7 @@ from tools.evidence import Candidate, Evidence
 PHOTO = "ab" * 32
 TOOLS = (
     "read_metadata", "read_text", "search_similar_photos", "look_up_clue", "find_place",
-    "cluster_candidates", "reverse_geocode", "use_hint", "search_places", "verify_candidates",
+    "cluster_candidates", "reverse_geocode", "use_hint", "search_places", "verify_locations",
 )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def verified(*evidence: Evidence, steps: list[Step] | None = None) -> list[dict[
     read = step("read_text", lines=[])
     held = state(steps=[*(LOOKED if steps is None else steps), read], evidence=list(evidence))
     calls = asked(PipelineDriver(TOOLS), held)
-    listed = [args for name, args in calls if name == "verify_candidates"]
+    listed = [args for name, args in calls if name == "verify_locations"]
     return listed[0]["candidates"] if listed else []
 
 

@@ -1,4 +1,4 @@
-"""`verify_candidates`: the best of a list, whatever else the list holds."""
+"""`verify_locations`: the best of a list, whatever else the list holds."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from tests.aligned_fakes import GlobeEncoder, photo_of, place_of
 from tests.unit.test_search_places import lone_hit
 from tools.evidence import Candidate, Evidence, ToolError, ToolOutcome
 from tools.photos import PhotoStore
-from tools.verify import ProposedPlace, VerifyArguments, compare, make_verify_candidates, softmax
+from tools.verify import ProposedPlace, VerifyArguments, compare, make_verify_locations, softmax
 from tools.workbench import Workbench
 
 PARIS, LYON, SYDNEY = (48.857, 2.352), (45.764, 4.836), (-33.869, 151.209)
@@ -54,9 +54,9 @@ def places(items: list[dict[str, Any]]) -> list[ProposedPlace]:
 
 def verify(bench: Workbench, items: list[dict[str, Any]], photo: Image.Image = PHOTO) -> Any:
     photo_id = bench.photos.add_image(photo, "photo").id
-    call = {"name": "verify_candidates", "id": "c1", "type": "tool_call"}
+    call = {"name": "verify_locations", "id": "c1", "type": "tool_call"}
     args = {"photo_id": photo_id, "candidates": items}
-    return make_verify_candidates(bench).invoke({**call, "args": args})
+    return make_verify_locations(bench).invoke({**call, "args": args})
 
 
 @pytest.fixture
