@@ -6,10 +6,15 @@ run can say exactly what it was told.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,21 @@ class Prompt:
     sha256: str
 
     def render(self, **values: str | int | float) -> str:
-        """Fill in the variables.
+        """Fill in the variables; values are data, never template.
 
         Raises:
             ValueError: a variable is missing or unknown.
         """
-        from jinja2 import StrictUndefined
-        from jinja2.sandbox import SandboxedEnvironment
-
         if values.keys() != self.variables:
             raise ValueError(
                 f"prompt {self.name!r} takes {sorted(self.variables)}, got {sorted(values)}"
             )
-        environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-        return environment.from_string(self.text).render(values)
+        return self._template.render(values).strip()
+
+    @cached_property
+    def _template(self) -> "Template":
+        """The text, compiled once: a run renders some of them every turn."""
+        return _environment().from_string(self.text)
 
 
 @cache
@@ -68,6 +74,26 @@ def names() -> tuple[str, ...]:
     """Return the names of all prompts, sorted."""
     files = (entry.name for entry in resources.files(__name__).iterdir())
     return tuple(sorted(file.removesuffix(".md") for file in files if file.endswith(".md")))
+
+
+def hashes(wanted: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each named prompt file, as the trace holds it.
+
+    Raises:
+        FileNotFoundError: there is no such prompt.
+    """
+    return {name: load(name).sha256 for name in wanted}
+
+
+@cache
+def _environment() -> "SandboxedEnvironment":
+    """The sandbox of all templates; lines that hold only a tag leave nothing behind."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def _split(source: str) -> tuple[Mapping[str, str], str]:
