@@ -1,0 +1,97 @@
+"""What `locate` and `batch` are told of what a run searches and with what: one set of options."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.paths import ExistingPath, GalleryPlace
+
+if TYPE_CHECKING:
+    from agent.geolocator import Geolocator
+    from agent.settings import Settings
+
+OPTIONS = (
+    click.option(
+        "--gallery",
+        "galleries",
+        type=GalleryPlace(),
+        multiple=True,
+        help="Gallery to search: its folder, or http://HOST:6333/COLLECTION of a Qdrant server.",
+    ),
+    click.option(
+        "--encoder",
+        default="auto",
+        show_default=True,
+        help="Encoder for worldwide search: a family, a saved one's folder, a service's URL, "
+        "none; auto is geoclip where its weights are on this machine.",
+    ),
+    click.option(
+        "--places",
+        type=ExistingPath(),
+        help="CSV with latitude, longitude: further places to search.",
+    ),
+    click.option(
+        "--download", is_flag=True, help="Get the encoder's weights first, where they are missing."
+    ),
+    click.option(
+        "--trust-metadata", is_flag=True, help="Let a position in the file's metadata count."
+    ),
+)
+"""In the order in which help shows them; each is a field of `Chosen`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen by `OPTIONS`."""
+
+    galleries: tuple[Path | str, ...]
+    encoder: str
+    places: Path | None
+    download: bool
+    trust_metadata: bool
+
+    def open(self, settings: "Settings", *, quiet: bool) -> "Geolocator":
+        """Return the geolocator of these options, after downloads that were asked for."""
+        from agent.geolocator import Geolocator
+
+        if self.download:
+            _download(self.encoder, settings, quiet=quiet)
+        return Geolocator(
+            self.galleries, settings=settings, encoder=self.encoder, places=self.places
+        )
+
+    def prepare(self, geolocator: "Geolocator", *, quiet: bool) -> None:
+        """Build what every photo needs and what takes long once, under progress bars."""
+        from cli.progress import prepare_gazetteer, prepare_places
+
+        prepare_gazetteer(quiet=quiet)
+        prepare_places(geolocator, required=self.encoder != "auto", quiet=quiet)
+
+
+def geolocator_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `OPTIONS` to a command, which gets them as its first argument, a `Chosen`."""
+    names = [field.name for field in fields(Chosen)]
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **given: Any) -> None:
+        command(Chosen(**{name: given.pop(name) for name in names}), *arguments, **given)
+
+    for option in reversed(OPTIONS):
+        run = option(run)
+    return run
+
+
+def _download(encoder: str, settings: "Settings", *, quiet: bool) -> None:
+    """Get what the encoder lacks and a hub has; what a package brings, its own error names."""
+    from agent.worldwide import missing_rows
+    from cli.download_progress import get_with_progress
+
+    for row in missing_rows(encoder, settings.home):
+        if row.source:
+            get_with_progress(
+                row.name, settings.home, hub_url=settings.hub_url, source="", quiet=quiet
+            )
