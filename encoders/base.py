@@ -52,6 +52,9 @@ class EncoderCard:
     """Factor on cosines of the alignment space before a softmax, as trained."""
     published: bool = False
     """Whether its weights are a publication's own, so that their accuracy is known on average."""
+    family: str = ""
+    """Key of `encoders.families.FAMILIES`, or `embedded`, whatever its owner named it; empty where
+    it was not said."""
 
 
 @runtime_checkable

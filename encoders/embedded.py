@@ -104,6 +104,7 @@ class EmbeddedEncoder:
             fingerprint=self.codebook.fingerprint,
             spaces={SPACE: self.codebook.dimensions},
             licence="fitted on the gallery's own photos",
+            family="embedded",
         )
 
     def encode_images(self, images: Sequence[Image.Image]) -> dict[str, Vectors]:

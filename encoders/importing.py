@@ -9,7 +9,8 @@ from encoders.backbone_specs import BackboneSpec, backbone_spec
 from encoders.backbones import backbone_fingerprint
 from encoders.checkpoints import file_sha256, import_heads, load_geoclip
 from encoders.photo_file import printable
-from encoders.saved import CARD_FILE, SavedCard, save_encoder
+from encoders.saved import save_encoder
+from encoders.saved_card import CARD_FILE, SavedCard
 from encoders.weights import GEOCLIP_FILES, geoclip_folder
 from geo.errors import InputError
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from encoders.base import AlignedEncoder
     from encoders.heads import Heads
     from encoders.model import FamilyEncoder
-    from encoders.saved import SavedCard
+    from encoders.saved_card import SavedCard
     from encoders.segmenter import Segmenter
 
 CLIP = "clip-vit-l-14"
@@ -129,7 +129,8 @@ def load_saved(
     """
     from encoders.backbones import backbone_fingerprint
     from encoders.model import FamilyEncoder
-    from encoders.saved import load_heads, read_card
+    from encoders.saved import load_heads
+    from encoders.saved_card import read_card
     from encoders.torch_setup import choose_device
 
     card = read_card(folder)

@@ -97,6 +97,7 @@ class FamilyEncoder:
             alignment=heads.alignment,
             temperature=round(heads.temperature, 4),
             published=self._published,
+            family=heads.family,
         )
 
     def _fingerprint(self) -> str:

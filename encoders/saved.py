@@ -7,57 +7,26 @@ give again: a file that was swapped, cut or read on another architecture does no
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from encoders.families import family_classes
 from encoders.heads import Heads, PhotoFeatures
 from encoders.photo_file import printable
+from encoders.saved_card import CARD_FILE, SavedBackbone, SavedCard
 from geo.errors import InputError
 
 if TYPE_CHECKING:
     from encoders.backbones import Backbone
 
-FORMAT_VERSION = 1
-HEADS_FILE, CARD_FILE, TOWER_FILE = "heads.safetensors", "card.json", "tower.safetensors"
+HEADS_FILE, TOWER_FILE = "heads.safetensors", "tower.safetensors"
 PROBE_POINTS = ((48.8584, 2.2945), (-33.8568, 151.2153), (90.0, 0.0), (-90.0, 180.0), (0.0, -180.0))
 """Places every card's probe encodes: two cities, both poles, the antimeridian."""
 PROBE_NUMBERS = 8
 PROBE_TOLERANCE = 1e-4
-MAX_CARD_BYTES = 1_000_000
-
-
-class SavedBackbone(BaseModel):
-    """Which tower a saved encoder sits on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    fingerprint: str
-    model: dict[str, Any] | None = None
-    """Architecture of a tower saved beside the heads; None for one that is known by name."""
-
-
-class SavedCard(BaseModel):
-    """What `card.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    format: Literal["graticule-encoder"] = "graticule-encoder"
-    version: int = FORMAT_VERSION
-    name: str
-    family: str
-    config: dict[str, Any]
-    backbone: SavedBackbone
-    licence: str = ""
-    heads_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    probe: dict[str, list[float]] = Field(default_factory=dict)
-    """First numbers of what fixed inputs encode to, for each space and kind of input."""
-    made_by: dict[str, Any] = Field(default_factory=dict)
-    """How it was made: training settings, or the file it was imported from."""
 
 
 def save_encoder(
@@ -98,35 +67,6 @@ def save_encoder(
     text = card.model_dump_json(indent=1)
     _write(folder / CARD_FILE, lambda path: path.write_text(text, encoding="utf-8"))
     return card
-
-
-def read_card(folder: Path) -> SavedCard:
-    """Read and check `card.json`.
-
-    Raises:
-        InputError: no such folder, no encoder in it, or one of another format.
-    """
-    shown = repr(printable(str(folder)))
-    try:
-        data = (folder / CARD_FILE).read_bytes()[: MAX_CARD_BYTES + 1]
-    except OSError as error:
-        raise InputError(
-            f"{shown} holds no encoder ({error.strerror}: {CARD_FILE}); give the folder that "
-            "`graticule train` or `graticule weights import` wrote"
-        ) from None
-    try:
-        stated = json.loads(data)
-        if isinstance(stated, dict) and stated.get("version", FORMAT_VERSION) != FORMAT_VERSION:
-            version = printable(repr(stated["version"]), 40)
-            raise InputError(
-                f"encoder {shown} has format {version}, this version reads {FORMAT_VERSION}; "
-                "train or import it again"
-            )
-        return SavedCard.model_validate(stated)
-    except (ValidationError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"card of encoder {shown} is damaged; train or import it again") from None
 
 
 def load_heads(folder: Path, card: SavedCard) -> Heads:

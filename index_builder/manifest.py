@@ -42,6 +42,8 @@ class EncoderIdentity(BaseModel):
     """Image tower and text tower; the fingerprint covers them and their preprocessing."""
     load: str = "embedded"
     """What `encoders.load_encoder` was given: a name, a folder or an address."""
+    family: str = ""
+    """Family of the encoder, whatever its name; empty in galleries older than this field."""
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class EncoderIdentity(BaseModel):
             licence=card.licence,
             backbone=card.backbone,
             load=load,
+            family=card.family,
         )
 
 

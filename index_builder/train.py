@@ -16,7 +16,8 @@ from pydantic import JsonValue
 
 from encoders.heads import Heads
 from encoders.photo_file import printable
-from encoders.saved import CARD_FILE, HEADS_FILE, TOWER_FILE, read_card, save_encoder
+from encoders.saved import HEADS_FILE, TOWER_FILE, save_encoder
+from encoders.saved_card import CARD_FILE, read_card
 from encoders.torch_setup import choose_device, choose_precision
 from geo.errors import GeolocationError, InputError
 from index_builder.feature_store import lock_folder

@@ -8,7 +8,8 @@ import pytest
 
 from encoders import load_encoder
 from encoders.families import FAMILIES
-from encoders.saved import CARD_FILE, HEADS_FILE, TOWER_FILE, save_encoder
+from encoders.saved import HEADS_FILE, TOWER_FILE, save_encoder
+from encoders.saved_card import CARD_FILE
 from geo.errors import InputError
 from tests.unit.encoder_samples import label_maps, photos, tiny_backbone, tiny_encoder, tiny_heads
 
