@@ -11,6 +11,7 @@ from encoders.families import FAMILIES
 from encoders.saved import HEADS_FILE, TOWER_FILE, save_encoder
 from encoders.saved_card import CARD_FILE
 from geo.errors import InputError
+from index_builder.manifest import EncoderIdentity
 from tests.unit.encoder_samples import label_maps, photos, tiny_backbone, tiny_encoder, tiny_heads
 
 
@@ -30,6 +31,13 @@ def test_a_saved_encoder_gives_the_same_vectors(family: str, tmp_path: Path) -> 
     for space, rows in one.items():
         assert np.array_equal(rows, other[space])
     assert {path.name for path in tmp_path.iterdir()} == {CARD_FILE, HEADS_FILE, TOWER_FILE}
+
+
+def test_the_family_is_kept_under_any_name(tmp_path: Path) -> None:
+    save_encoder(tmp_path, tiny_heads("g3"), tiny_backbone(), name="holiday")
+    card = load_encoder(tmp_path, weights=tmp_path).card
+    identity = EncoderIdentity.of(card)
+    assert (card.name, card.family, identity.name, identity.family) == ("holiday", "g3") * 2
 
 
 def test_a_card_of_other_weights_is_refused(folder: Path, tmp_path: Path) -> None:
