@@ -1,0 +1,45 @@
+"""The tools of the sky, of measuring, of related places and of questions: LangChain's tests."""
+
+from pathlib import Path
+
+import pytest
+from langchain_core.tools import BaseTool
+from langchain_tests.integration_tests import ToolsIntegrationTests
+from langchain_tests.unit_tests import ToolsUnitTests
+
+from agent.factors import Settlements
+from tests.fakes import FakeGazetteer
+from tools.photos import PhotoStore
+from tools.sun import make_check_sun
+from tools.workbench import Workbench
+
+
+class Bench:
+    """Gives the standard tests a workbench with a small world."""
+
+    bench: Workbench
+
+    @pytest.fixture(autouse=True)
+    def _prepare(self, tmp_path: Path, settlements: Settlements) -> None:
+        self.bench = Workbench(
+            PhotoStore(tmp_path), open_gazetteer=lambda: FakeGazetteer(settlements)
+        )
+
+
+class CheckSun(Bench):
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_check_sun(self.bench)
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        return {"start": "2023-06-21T12:30Z", "elevation_deg": 45.0, "at_latitude": 48.9,
+                "at_longitude": 2.4}  # fmt: skip
+
+
+class TestCheckSunUnit(CheckSun, ToolsUnitTests):
+    pass
+
+
+class TestCheckSunIntegration(CheckSun, ToolsIntegrationTests):
+    pass
