@@ -9,6 +9,7 @@ from langchain_tests.unit_tests import ToolsUnitTests
 
 from agent.factors import Settlements
 from tests.fakes import FakeGazetteer
+from tools.measure import make_measure
 from tools.photos import PhotoStore
 from tools.sun import make_check_sun
 from tools.workbench import Workbench
@@ -42,4 +43,24 @@ class TestCheckSunUnit(CheckSun, ToolsUnitTests):
 
 
 class TestCheckSunIntegration(CheckSun, ToolsIntegrationTests):
+    pass
+
+
+class Measure(Bench):
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_measure(self.bench)
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        corners = [(48.0, 2.0), (49.0, 2.0), (48.5, 3.0)]
+        points = [{"latitude": latitude, "longitude": longitude} for latitude, longitude in corners]
+        return {"points": points, "closed": True}
+
+
+class TestMeasureUnit(Measure, ToolsUnitTests):
+    pass
+
+
+class TestMeasureIntegration(Measure, ToolsIntegrationTests):
     pass
