@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool, StructuredTool
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from encoders.local_features import LocalFeatures, extract_features
-from geo.errors import InputError
+from geo.errors import InputError, UnavailableError
 from tools.evidence import Evidence, Picture, ToolError, ToolOutcome, ToolReply
+from tools.judge import Verdict, judged_evidence
 from tools.matched import Compared, match_evidence
 from tools.matching import PairMatch, verify_pair
 from tools.pair_picture import draw_pair
@@ -25,7 +26,8 @@ DESCRIPTION = (
     "Compare two photos point by point and say whether they show the same scene. The second "
     "may be a photo of this session or one of a gallery, by its id. Verified needs 20 agreeing "
     "points, 25 where both frames carry the same overlay. Not verified says nothing: most "
-    "photos of one place share no view."
+    "photos of one place share no view. Where a model judges both photos by their looks too, its "
+    "word alone is weak evidence."
 )
 
 
@@ -68,10 +70,11 @@ def make_compare_photos(bench: "Workbench") -> BaseTool:
         else:
             match = verify_pair(ours.features, other.features)
         caption = f"{ours.id[:12]} and {other.name!r}: {verdict(match)}"
+        judged = _judged(bench, ours, other, match)
         canvas = draw_pair(ours.image, other.image, (ours.features, other.features), match)
         drawn = bench.photos.add_image(canvas, "compared pair", parent=ours.id)
-        return caption, ToolOutcome(
-            evidence=_evidence(other, match),
+        return f"{caption}{_said(judged)}", ToolOutcome(
+            evidence=_evidence(other, match, judged),
             pictures=(Picture(photo_id=drawn.id, caption=caption),),
             data={
                 "photo_id": ours.id,
@@ -86,6 +89,7 @@ def make_compare_photos(bench: "Workbench") -> BaseTool:
                 "same_photo": match.same_photo,
                 "verified": match.verified,
                 "doubt": match.doubt,
+                **_judged_data(judged),
             },
         )
 
@@ -107,12 +111,51 @@ def verdict(match: PairMatch) -> str:
     return f"not verified ({match.doubt}); this says nothing about the places."
 
 
-def _evidence(other: _Side, match: PairMatch) -> tuple[Evidence, ...]:
-    """Return evidence where a verified photo has a position: where it is of a gallery."""
-    if not match.verified or other.gallery is None or other.photo is None:
+def _judged(
+    bench: "Workbench", ours: _Side, other: _Side, match: PairMatch
+) -> Verdict | UnavailableError | None:
+    """Ask the judge, if there is one and anything to judge; what it lacks is no failure."""
+    if bench.judge is None or match.same_photo:
+        return None
+    try:
+        ids = (ours.id, other.id)
+        return bench.judge.same_place(ours.image, other.image, verdict(match), ids)
+    except UnavailableError as error:
+        return error
+
+
+def _said(judged: Verdict | UnavailableError | None) -> str:
+    if judged is None:
+        return ""
+    if isinstance(judged, UnavailableError):
+        return f" No model judged it, so the points alone count: {str(judged)!r:.200}"
+    return f" A model that looked at both says {judged.verdict!r}: {judged.reason!r}"
+
+
+def _judged_data(judged: Verdict | UnavailableError | None) -> dict[str, JsonValue]:
+    """Return what the trace holds of the judge; `tokens` are part of the run's budget."""
+    if judged is None:
+        return {}
+    if isinstance(judged, UnavailableError):
+        return {"judge_unavailable": str(judged)[:300]}
+    return {"judge": judged.verdict, "judge_reason": judged.reason, "tokens": judged.tokens}
+
+
+def _evidence(
+    other: _Side, match: PairMatch, judged: Verdict | UnavailableError | None
+) -> tuple[Evidence, ...]:
+    """Return evidence where a photo has a position: verified, or judged to be of the same place.
+
+    "Different" is none: photos of one place often share nothing that can be seen.
+    """
+    if other.gallery is None or other.photo is None:
         return ()
-    one = Compared(other.photo, 0.0, other.features, match)
-    return (match_evidence("compare_photos", other.gallery, [one]),)
+    if match.verified:
+        one = Compared(other.photo, 0.0, other.features, match)
+        return (match_evidence("compare_photos", other.gallery, [one]),)
+    if isinstance(judged, Verdict) and judged.verdict == "same":
+        return (judged_evidence(other.gallery, other.photo, judged),)
+    return ()
 
 
 def _from_store(bench: "Workbench", photo_id: str) -> _Side:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from encoders.base import AlignedEncoder, Vectors
     from index_builder.gallery import Gallery
     from index_builder.places import Places
+    from tools.judge import Judge
     from tools.read_text import TextReader
 
 
@@ -43,6 +44,8 @@ class Workbench:
     """Opens the gallery of places of that encoder, embedding it where it is missing."""
     load_encoder: "Callable[[str], AlignedEncoder]" = _load_encoder
     """Loads the encoder that made a gallery, by the name in its manifest."""
+    judge: "Judge | None" = None
+    """Looks at photos that are compared, beside the geometric check; None where no model can."""
     missing: tuple[str, ...] = ()
     """What this machine lacks that could have said more, one line each with its remedy."""
     _lock: Lock = field(default_factory=Lock, repr=False)
