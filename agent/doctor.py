@@ -78,9 +78,7 @@ def examine(settings: Settings, galleries: Sequence[Path | str] = ()) -> Iterato
     yield _worldwide(settings.home)
     key = settings.qdrant_api_key.get_secret_value() or None
     yield from (_gallery(place, key) for place in galleries)
-    yield _server(
-        "model server", settings.model.url, "/models", "GRATICULE_MODEL__URL", "the pipeline driver"
-    )
+    yield from _model(settings)
     yield _server(
         "qdrant server", settings.qdrant_url, "/readyz", "GRATICULE_QDRANT_URL", "a gallery folder"
     )
@@ -91,6 +89,12 @@ def examine(settings: Settings, galleries: Sequence[Path | str] = ()) -> Iterato
         "GRATICULE_GEOCODER_URL",
         "the offline gazetteer",
     )
+
+
+def _model(settings: Settings) -> Iterator[Check]:
+    from agent.doctor_model import model_checks  # it needs `Check`
+
+    return model_checks(settings.model)
 
 
 def _package(name: str, extra: str = "") -> Check:
