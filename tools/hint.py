@@ -35,7 +35,7 @@ def make_use_hint(bench: Workbench) -> BaseTool:
     """Make the tool that reads a person's hint."""
 
     def use_hint(hint: str) -> ToolReply:
-        evidence = _as_coordinate(hint) or _as_names(hint, bench)
+        evidence = hint_evidence(hint, bench)
         if evidence is None:
             text = (
                 f"The hint {hint[:80]!r} names no coordinate, country or settlement that is known."
@@ -52,6 +52,16 @@ def make_use_hint(bench: Workbench) -> BaseTool:
         args_schema=HintArguments,
         response_format="content_and_artifact",
     )
+
+
+def hint_evidence(hint: str, bench: Workbench) -> Evidence | None:
+    """Return what a person's words say about the place; None where they name none that is known.
+
+    Args:
+        hint: word for word, up to 500 letters.
+        bench: its gazetteer knows the names.
+    """
+    return _as_coordinate(hint) or _as_names(hint, bench)
 
 
 def _as_coordinate(hint: str) -> Evidence | None:

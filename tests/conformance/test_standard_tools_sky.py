@@ -9,6 +9,7 @@ from langchain_tests.unit_tests import ToolsUnitTests
 
 from agent.factors import Settlements
 from tests.fakes import FakeGazetteer
+from tools.ask import make_ask_analyst
 from tools.measure import make_measure
 from tools.photos import PhotoStore
 from tools.sun import make_check_sun
@@ -63,4 +64,22 @@ class TestMeasureUnit(Measure, ToolsUnitTests):
 
 
 class TestMeasureIntegration(Measure, ToolsIntegrationTests):
+    pass
+
+
+class AskAnalyst(Bench):
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_ask_analyst(self.bench)
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        return {"question": "In which year was it taken?", "options": ["before 2000", "later"]}
+
+
+class TestAskAnalystUnit(AskAnalyst, ToolsUnitTests):
+    pass
+
+
+class TestAskAnalystIntegration(AskAnalyst, ToolsIntegrationTests):
     pass
