@@ -68,7 +68,11 @@ class PlaceHits(NamedTuple):
     cosines: Vectors
     """`[K]` float32."""
     probabilities: Points
-    """`[K]` softmax at the encoder's temperature over all places, not over these alone."""
+    """`[K]` softmax at the encoder's temperature over all places searched, not these alone."""
+    searched: int = 0
+    """How many places were searched."""
+    inside: float = 1.0
+    """Share of the softmax over all places that belongs to those searched."""
 
 
 class Places:
@@ -99,12 +103,15 @@ class Places:
     def __len__(self) -> int:
         return len(self.coordinates)
 
-    def search(self, vector: Vectors, k: int) -> PlaceHits:
+    def search(
+        self, vector: Vectors, k: int, among: npt.NDArray[np.bool_] | None = None
+    ) -> PlaceHits:
         """Return the `k` places with the largest cosines; of equal ones, the first listed.
 
         Args:
             vector: `[D]`, a photo's unit vector in the alignment space.
             k: how many, 1 or more; fewer come back where there are fewer.
+            among: `[N]`, which rows of `coordinates` to search; all where it is None.
 
         Raises:
             InputError: the vector has another width, is not finite or all zero, or `k` is below 1.
@@ -122,10 +129,29 @@ class Places:
         cosines = np.empty(len(self), dtype=np.float32)
         cosines[self._order] = self._vectors @ wanted
         cosines[self._unknown] = -np.inf
-        top = largest(cosines, min(k, len(self) - len(self._unknown)))
-        shares = np.exp(np.float32(self.card.temperature) * (cosines - cosines.max()))
-        total = shares.sum(dtype=np.float64)
-        return PlaceHits(top, cosines[top], shares[top].astype(np.float64) / total)
+        searched = len(self) - len(self._unknown)
+        best, total = _softmax_sum(cosines, self.card.temperature)
+        inside = 1.0
+        if among is not None:
+            whole = self.card.temperature * best + np.log(total)
+            cosines[~among] = -np.inf
+            searched = int(np.isfinite(cosines).sum())
+            if not searched:
+                return PlaceHits(largest(cosines, 0), cosines[:0], np.zeros(0), 0, 0.0)
+            best, total = _softmax_sum(cosines, self.card.temperature)
+            inside = float(np.exp(self.card.temperature * best + np.log(total) - whole))
+        top = largest(cosines, min(k, searched))
+        shares = np.exp(np.float32(self.card.temperature) * (cosines[top] - np.float32(best)))
+        return PlaceHits(
+            top, cosines[top], shares.astype(np.float64) / total, searched, min(1.0, inside)
+        )
+
+
+def _softmax_sum(cosines: Vectors, temperature: float) -> tuple[float, float]:
+    """Return the largest cosine, and the sum of `exp(temperature * (cosine - largest))`."""
+    best = cosines.max()
+    powers = np.exp(np.float32(temperature) * (cosines - best))
+    return float(best), float(powers.sum(dtype=np.float64))
 
 
 def largest(values: Vectors, k: int) -> Indices:

@@ -10,7 +10,8 @@ search with one candidate and no other evidence. It is the publication's average
 famous sight deserves more and an empty field less, and nothing here is calibrated per photo.
 Several candidates share the weight by their probabilities, which makes belief wider than the
 publication's average. An encoder whose weights nobody published, one just trained, has the same
-reach and much less weight: how often it is right is not known.
+reach and much less weight: how often it is right is not known. What a search inside a region
+weighs, `tools.presupposed` says.
 """
 
 from collections.abc import Sequence
@@ -19,11 +20,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from index_builder.points import EVERYWHERE, Where
+from tools.arguments import PHOTO_ID, PhotoId, RegionArguments, region_text, where_of
 from tools.evidence import Candidate, Evidence, Reach, ToolError, ToolOutcome, ToolReply
+from tools.presupposed import presupposed
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from encoders.base import EncoderCard
     from index_builder.places import PlaceHits, Places
     from tools.workbench import Workbench
@@ -50,18 +56,16 @@ DESCRIPTION = (
     "Compare the photo with places all over the world, by the vector that an encoder gives it. "
     "Returns regions that look alike, with probabilities. On average half of the photos lie "
     "within 200 km of the best place and one in seven within 1 km; use it to choose where to "
-    "look closer, and prefer text and verified matches where they disagree."
+    "look closer, and prefer text and verified matches where they disagree. Inside a circle or "
+    "countries it says where there, not whether: probabilities then sum to 1 inside; of a circle "
+    "they are shown without weight."
 )
 
 
-class PlacesArguments(BaseModel):
+class PlacesArguments(RegionArguments):
     """Arguments of `search_places`."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    photo_id: str = Field(
-        description="Id of the photo, or its first 8 digits or more", min_length=8, max_length=64
-    )
+    photo_id: PhotoId = Field(description=PHOTO_ID)
     limit: int = Field(
         default=CANDIDATES, description="How many regions to return at most", ge=1, le=50
     )
@@ -87,16 +91,28 @@ class PlaceCluster:
 def make_search_places(bench: "Workbench") -> BaseTool:
     """Return the `search_places` tool over the places of `bench`."""
 
-    def search_places(photo_id: str, limit: int = CANDIDATES) -> ToolReply:
+    def search_places(
+        photo_id: str,
+        limit: int = CANDIDATES,
+        near_latitude: float | None = None,
+        near_longitude: float | None = None,
+        within_km: float | None = None,
+        countries: list[str] | None = None,
+    ) -> ToolReply:
+        where = where_of(near_latitude, near_longitude, within_km, countries)
         places = bench.places
         if places is None:
             raise ToolError("no gallery of places is open, 1 is needed; use other evidence")
         vector = bench.photo_vector(photo_id)
         if not vector.any():
             return "The encoder sees nothing in this photo; no place is like it.", ToolOutcome()
-        hits = places.search(vector, HITS)
+        hits = places.search(vector, HITS, places_inside(places, where))
+        if not hits.searched:
+            raise ToolError(
+                f"none of {len(places):,} places lies {region_text(where)}; widen the region"
+            )
         clusters = merge_hits(places, hits)[:limit]
-        return _reply(bench, places, hits, clusters)
+        return _reply(bench, places, hits, clusters, where)
 
     return StructuredTool.from_function(
         search_places,
@@ -105,6 +121,23 @@ def make_search_places(bench: "Workbench") -> BaseTool:
         args_schema=PlacesArguments,
         response_format="content_and_artifact",
     )
+
+
+def places_inside(places: "Places", where: Where) -> "npt.NDArray[np.bool_] | None":
+    """Return which places lie in a region, `[N]`; None for everywhere."""
+    from geo.regions import country_at
+    from geo.sphere import haversine_km
+
+    if not where:
+        return None
+    points = places.coordinates
+    inside: npt.NDArray[np.bool_] = np.ones(len(points), dtype=np.bool_)
+    if where.circle:
+        latitude, longitude, radius_km = where.circle
+        inside &= haversine_km(points[:, 0], points[:, 1], latitude, longitude) <= radius_km
+    if where.countries:
+        inside[inside] = np.isin(country_at(points[inside]), list(where.countries))
+    return inside
 
 
 def merge_hits(places: "Places", hits: "PlaceHits") -> list[PlaceCluster]:
@@ -140,51 +173,92 @@ def evidence_group(card: "EncoderCard") -> str:
 
 
 def _reply(
-    bench: "Workbench", places: "Places", hits: "PlaceHits", clusters: Sequence[PlaceCluster]
+    bench: "Workbench",
+    places: "Places",
+    hits: "PlaceHits",
+    clusters: Sequence[PlaceCluster],
+    where: Where = EVERYWHERE,
 ) -> ToolReply:
     card = places.card
     candidates = _candidates(bench, places, clusters)
-    best = candidates[0]
+    found = _evidence(card, candidates, hits, clusters[0].probability)
+    evidence = presupposed(
+        found,
+        where,
+        who=f"Encoder {card.name} among places",
+        weight=UNMEASURED_WEIGHT,
+        known=hits.inside,
+    )
     lines = [
         f"{place.rank}. {place.label}: {place.latitude:.4f}, {place.longitude:.4f}, "
         f"probability {cluster.probability:.1%} ({cluster.members} places, "
         f"cosine {cluster.cosine:.3f})"
         for place, cluster in zip(candidates, clusters, strict=True)
     ]
-    evidence = Evidence(
+    said = [_weighed(one) for one in evidence]
+    text = "\n".join([_head(len(clusters), hits, where), *lines, *said])
+    data = _data(places, hits, clusters, where)
+    return text, ToolOutcome(evidence=evidence, data=data)
+
+
+def _head(regions: int, hits: "PlaceHits", where: Where) -> str:
+    if not where:
+        return f"{regions} regions of {hits.searched:,} places, the most probable first:"
+    return (
+        f"{regions} regions of {hits.searched:,} places {region_text(where)}, the most probable "
+        f"first. Probabilities sum to 1 inside; of the whole world's, {hits.inside:.2%} lies there:"
+    )
+
+
+def _weighed(evidence: Evidence) -> str:
+    given = ", ".join(evidence.given_countries)
+    where = f", where in {given}, not whether" if given else ""
+    return f"Evidence {evidence.id}, weight {evidence.weight:.3g}{where}."
+
+
+def _evidence(
+    card: "EncoderCard", candidates: tuple[Candidate, ...], hits: "PlaceHits", probability: float
+) -> Evidence:
+    best = candidates[0]
+    return Evidence(
         tool="search_places",
         kind="alignment",
-        summary=f"Of {len(places):,} places worldwide, encoder {card.name} finds none more like "
+        summary=f"Of {hits.searched:,} places, encoder {card.name} finds none more like "
         f"the photo than one {best.label} ({best.latitude:.3f}, {best.longitude:.3f}), probability "
-        f"{clusters[0].probability:.1%}.{_doubt(card)}",
+        f"{probability:.1%}.{_doubt(card)}",
         candidates=candidates,
         weight=SEARCH_WEIGHT if card.published else UNMEASURED_WEIGHT,
         group=evidence_group(card),
     )
-    data: dict[str, JsonValue] = {
+
+
+def _data(
+    places: "Places", hits: "PlaceHits", clusters: Sequence[PlaceCluster], where: Where
+) -> dict[str, JsonValue]:
+    card, points = places.card, places.coordinates
+    return {
         "encoder": {"name": card.name, "fingerprint": card.fingerprint},
-        "places": len(places),
+        "places": hits.searched,
+        "region": region_text(where),
+        "probability_of_region": round(hits.inside, 9),
         "merged_within_km": MERGE_KM,
         "probability_of_all_returned": round(sum(c.probability for c in clusters), 6),
         "candidates": [
             {
                 "place": cluster.index,
-                "latitude": candidate.latitude,
-                "longitude": candidate.longitude,
+                "latitude": float(points[cluster.index, 0]),
+                "longitude": float(points[cluster.index, 1]),
                 "cosine": round(cluster.cosine, 6),
                 "probability": round(cluster.probability, 6),
                 "members": cluster.members,
             }
-            for candidate, cluster in zip(candidates, clusters, strict=True)
+            for cluster in clusters
         ],
         "best_places": [
-            [*places.coordinates[index].tolist(), round(float(share), 6)]
+            [*points[index].tolist(), round(float(share), 6)]
             for index, share in zip(hits.indices[:20], hits.probabilities[:20], strict=True)
         ],
     }
-    head = f"{len(clusters)} regions of {len(places):,} places, the most probable first:"
-    text = "\n".join([head, *lines, f"Evidence {evidence.id}, weight {evidence.weight:g}."])
-    return text, ToolOutcome(evidence=(evidence,), data=data)
 
 
 def _doubt(card: "EncoderCard") -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,10 +44,12 @@ def bench_with(
     )
 
 
-def search(bench: Workbench, photo: Image.Image, limit: int = 8) -> tuple[str, ToolOutcome]:
+def search(
+    bench: Workbench, photo: Image.Image, limit: int = 8, **region: Any
+) -> tuple[str, ToolOutcome]:
     photo_id = bench.photos.add_image(photo, "photo").id
     call = {"name": "search_places", "id": "c1", "type": "tool_call"}
-    args = {"photo_id": photo_id, "limit": limit}
+    args = {"photo_id": photo_id, "limit": limit, **region}
     message = make_search_places(bench).invoke({**call, "args": args})
     assert isinstance(message.artifact, ToolOutcome)
     return str(message.content), message.artifact
@@ -134,6 +137,121 @@ def test_without_places_it_refuses(tmp_path: Path) -> None:
     bench = Workbench(photos=PhotoStore(tmp_path))
     with pytest.raises(ToolError, match="no gallery of places"):
         search(bench, photo_of(*PARIS))
+
+
+BERLIN, MARSEILLE = (52.52, 13.405), (43.296, 5.37)
+EUROPE = [PARIS, LYON, MARSEILLE, BERLIN, SYDNEY]
+
+
+def test_inside_countries_probabilities_sum_to_one_and_presuppose_them(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    bench = bench_with(GlobeEncoder(temperature=20.0), EUROPE, tmp_path, settlements)
+    text, outcome = search(bench, photo_of(*SYDNEY), countries=["FR"])
+    (evidence,) = outcome.evidence
+    assert evidence.given_countries == ("FR",)
+    assert {c.country for c in evidence.candidates} == {"FR"}
+    assert outcome.data["probability_of_all_returned"] == pytest.approx(1.0)
+    assert (outcome.data["places"], outcome.data["region"]) == (3, "in FR")
+    assert float(str(outcome.data["probability_of_region"])) < 1e-6
+    assert evidence.weight == pytest.approx(UNMEASURED_WEIGHT)
+    assert "where in FR, not whether" in text
+    assert evidence.group != evidence_group(GlobeEncoder(temperature=20.0).card)
+
+
+def test_countries_in_any_order_are_the_same_question(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    bench = bench_with(GlobeEncoder(temperature=20.0), EUROPE, tmp_path, settlements)
+    first = search(bench, photo_of(*LYON), countries=["FR", "DE"])
+    assert first == search(bench, photo_of(*LYON), countries=["DE", "FR", "DE"])
+    alone = search(bench, photo_of(*LYON), countries=["DE"])[1].evidence
+    assert [one.given_countries for one in first[1].evidence] == [("DE",), ("FR",)]
+    # Asked for twice, in two lists: one group, averaged.
+    assert first[1].evidence[0].group == alone[0].group
+
+
+def test_inside_a_circle_nothing_weighs(tmp_path: Path, settlements: Settlements) -> None:
+    bench = bench_with(GlobeEncoder(temperature=20.0), EUROPE, tmp_path, settlements)
+    circle: dict[str, Any] = {"near_latitude": 46.0, "near_longitude": 4.0, "within_km": 320.0}
+    text, outcome = search(bench, photo_of(*SYDNEY), **circle)
+    (evidence,) = outcome.evidence
+    assert {c.latitude for c in evidence.candidates} == {LYON[0], MARSEILLE[0]}
+    assert sum(c.score for c in evidence.candidates) == pytest.approx(1.0)
+    assert evidence.weight == 0
+    assert "within 320 km of 46.0000, 4.0000" in text
+    nothing = believe([], settlements)
+    assert np.array_equal(believe([evidence], settlements).mass, nothing.mass)
+
+
+def test_a_region_without_places_or_half_a_circle_is_refused(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    bench = bench_with(GlobeEncoder(), EUROPE, tmp_path, settlements)
+    with pytest.raises(ToolError, match="widen the region"):
+        search(bench, photo_of(*PARIS), countries=["FJ"])
+    with pytest.raises(ToolError, match="three or none"):
+        search(bench, photo_of(*PARIS), within_km=5.0)
+    with pytest.raises(ToolError, match="GB"):
+        search(bench, photo_of(*PARIS), countries=["UK"])
+
+
+def shares(items: list[Evidence], settlements: Settlements) -> dict[str, float]:
+    return believe(items, settlements).country_shares
+
+
+def test_a_presupposed_country_gains_nothing(tmp_path: Path, settlements: Settlements) -> None:
+    """The photo is of Sydney; asking for France and Germany must not make it French or German."""
+    bench = bench_with(GlobeEncoder(temperature=20.0), EUROPE, tmp_path, settlements)
+    photo = photo_of(*SYDNEY)
+    limited = list(search(bench, photo, countries=["FR", "DE"])[1].evidence)
+    before, after = shares([], settlements), shares(limited, settlements)
+    for code in ("FR", "DE"):
+        assert after[code] <= before[code] + 0.005
+    world = list(search(bench, photo)[1].evidence)
+    before, after = shares(world, settlements), shares([*world, *limited], settlements)
+    for code in ("FR", "DE"):
+        assert after[code] <= before[code] + 0.005
+    assert after["AU"] == pytest.approx(before["AU"], abs=0.02)
+    # Were the same candidates not said to be presupposed, France would gain.
+    naive = [one.model_copy(update={"given_countries": ()}) for one in limited]
+    assert shares(naive, settlements)["FR"] > shares([], settlements)["FR"] + 0.01
+
+
+def test_where_in_a_country_follows_what_was_found_there(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    photo = photo_of(*MARSEILLE)
+    bench = bench_with(GlobeEncoder(), [PARIS, MARSEILLE, SYDNEY], tmp_path, settlements)
+    (limited,) = search(bench, photo, countries=["FR"])[1].evidence
+    # As it would weigh if the search of the world had looked elsewhere.
+    limited = limited.model_copy(update={"weight": UNMEASURED_WEIGHT})
+    in_france = lone_country("FR", 0.9)
+    before = held_within(believe([in_france], settlements), MARSEILLE, 200)
+    after = held_within(believe([in_france, limited], settlements), MARSEILLE, 200)
+    assert after > before + 0.02
+
+
+def test_what_the_search_of_the_world_says_already_does_not_count_twice(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    bench = bench_with(GlobeEncoder(temperature=300.0), EUROPE, tmp_path, settlements)
+    photo = photo_of(*LYON)
+    world = list(search(bench, photo)[1].evidence)
+    limited = list(search(bench, photo, countries=["FR"])[1].evidence)
+    assert limited[0].weight == 0
+    # At its full weight the same opinion would count twice.
+    before = shares(world, settlements)["FR"]
+    full = [one.model_copy(update={"weight": UNMEASURED_WEIGHT}) for one in limited]
+    assert shares([*world, *full], settlements)["FR"] > before + 0.1
+    assert shares([*world, *limited], settlements)["FR"] == pytest.approx(before)
+
+
+def lone_country(code: str, share: float) -> Evidence:
+    return Evidence(
+        tool="look_up_clue", kind="text", summary="a language", countries={code: share},
+        weight=0.9, group="text",
+    )  # fmt: skip
 
 
 def lone_hit(latitude: float, longitude: float) -> Evidence:
