@@ -9,20 +9,25 @@ Here whatever is no place is dropped with its reason before anything is compared
 
 A comparison among given coordinates says which of their regions fits, not how precise they are,
 nor that any of them is right. So its evidence reaches `REGION_KM`, weighs less than half, and is
-of the group of the encoder's search: the two are averaged, never multiplied.
+of the group of the encoder's search: the two are averaged, never multiplied. Points around the
+best candidates can be scored too (`tools.nearby`); they are shown, and are no candidates.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from encoders.base import Points, Vectors, alignment_scores
+from encoders.photo_file import printable
+from tools.arguments import PHOTO_ID, PLAIN, PhotoId
 from tools.evidence import Candidate, Evidence, Rejection, ToolError, ToolOutcome, ToolReply
+from tools.nearby import COSINE_DIGITS, POINTS, Nearby, best_nearby
 from tools.places import SOURCE, evidence_group
 
 if TYPE_CHECKING:
@@ -38,19 +43,27 @@ LEAST_SHARE = 0.01
 MAXIMUM_CANDIDATES = 100
 SAME_DIGITS = 5
 """Coordinates closer than 1e-5 degree, a metre, are one candidate."""
-COSINE_DIGITS = 6
-"""What is beyond depends on how many rows a processor multiplies at once."""
+NEARBY_CANDIDATES = 3
+"""Of the best candidates, around which points are scored where that is asked for."""
+NEARBY_KM = 200
 DESCRIPTION = (
     "Compare the photo with coordinates that are candidates already, by an encoder that aligns "
     "photos with places, and share out probability among them. It says which of them fits best, "
     "not that any of them is right; it is no second opinion on search_places, which rests on the "
-    "same encoder."
+    "same encoder. With nearby_km it also names the best point around each of the best "
+    f"{NEARBY_CANDIDATES}, of {POINTS} points on rings: a hint where to look, no evidence."
 )
 
 Loose = Annotated[
     JsonValue, WithJsonSchema({"type": "number", "description": "Decimal degrees, WGS84."})
 ]
 """Taken as it comes: what is no number drops one candidate, not the whole call."""
+
+
+def _one_line(label: object) -> object:
+    """Escape control characters of a label: it says what to call a place, and decides nothing."""
+    plain = isinstance(label, str) and not label.isprintable()
+    return printable(str(label), 200) if plain else label
 
 
 class ProposedPlace(BaseModel):
@@ -60,7 +73,9 @@ class ProposedPlace(BaseModel):
 
     latitude: Loose
     longitude: Loose
-    label: str = Field(default="", max_length=200, description="What to call it.")
+    label: Annotated[str, BeforeValidator(_one_line)] = Field(
+        default="", max_length=200, pattern=PLAIN, description="What to call it."
+    )
 
 
 class VerifyArguments(BaseModel):
@@ -68,13 +83,17 @@ class VerifyArguments(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    photo_id: str = Field(
-        description="Id of the photo, or its first 8 digits or more", min_length=8, max_length=64
-    )
+    photo_id: PhotoId = Field(description=PHOTO_ID)
     candidates: list[ProposedPlace] = Field(
         min_length=1,
         max_length=MAXIMUM_CANDIDATES,
         description="Coordinates to compare the photo with.",
+    )
+    nearby_km: float = Field(
+        default=0.0,
+        ge=0,
+        le=NEARBY_KM,
+        description="Also score points up to so many km around the best candidates; 0 for none.",
     )
 
 
@@ -93,7 +112,9 @@ class Verified:
 def make_verify_locations(bench: "Workbench") -> BaseTool:
     """Return the `verify_locations` tool with the encoder of `bench`."""
 
-    def verify_locations(photo_id: str, candidates: list[ProposedPlace]) -> ToolReply:
+    def verify_locations(
+        photo_id: str, candidates: list[ProposedPlace], nearby_km: float = 0.0
+    ) -> ToolReply:
         encoder = bench.encoder
         if encoder is None:
             raise ToolError("no encoder aligns photos with places, 1 is needed; use other evidence")
@@ -101,7 +122,10 @@ def make_verify_locations(bench: "Workbench") -> BaseTool:
         if not vector.any():
             return "The encoder sees nothing in this photo; nothing to compare.", ToolOutcome()
         verified, rejected = compare(encoder, vector, candidates)
-        return _reply(encoder.card, verified, rejected)
+        asked = verified[:NEARBY_CANDIDATES] if nearby_km else []
+        around = [(one.latitude, one.longitude) for one in asked]
+        nearby = best_nearby(encoder, vector, around, nearby_km)
+        return _reply(encoder.card, verified, rejected, nearby)
 
     return StructuredTool.from_function(
         verify_locations,
@@ -192,12 +216,18 @@ def _place(latitude: JsonValue, longitude: JsonValue) -> tuple[float, float] | s
 
 
 def _reply(
-    card: "EncoderCard", verified: Sequence[Verified], rejected: Sequence[Rejection]
+    card: "EncoderCard",
+    verified: Sequence[Verified],
+    rejected: Sequence[Rejection],
+    nearby: Sequence[Nearby | None] = (),
 ) -> ToolReply:
     data: dict[str, JsonValue] = {
         "encoder": {"name": card.name, "fingerprint": card.fingerprint},
         "temperature": card.temperature,
-        "candidates": [_record(one) for one in verified],
+        "candidates": [
+            _record(one) | ({"nearby": point.record(one.cosine)} if point else {})
+            for one, point in zip_longest(verified, nearby)
+        ],
     }
     dropped = [f"dropped {one.value}: {one.reason}" for one in rejected]
     if not verified:
@@ -206,7 +236,8 @@ def _reply(
     lines = [
         f"{rank}. {one.label!r} ({one.latitude:.4f}, {one.longitude:.4f}): "
         f"cosine {one.cosine:.3f}, {one.share:.1%} of the list"
-        for rank, one in enumerate(verified, start=1)
+        + (f"; {point.words(one.cosine)}" if point else "")
+        for rank, (one, point) in enumerate(zip_longest(verified, nearby), start=1)
     ]
     evidence = _evidence(card, verified) if len(verified) > 1 else ()
     lines += dropped
@@ -251,7 +282,7 @@ def _evidence(card: "EncoderCard", verified: Sequence[Verified]) -> tuple[Eviden
     return (evidence,)
 
 
-def _record(one: Verified) -> JsonValue:
+def _record(one: Verified) -> dict[str, JsonValue]:
     return {
         "latitude": one.latitude,
         "longitude": one.longitude,

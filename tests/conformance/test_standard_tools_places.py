@@ -43,7 +43,7 @@ class Search(PlaceTool):
 
     @property
     def tool_invoke_params_example(self) -> dict[str, object]:
-        return {"photo_id": self.photo_id, "limit": 2}
+        return {"photo_id": self.photo_id, "limit": 2, "countries": ["FR"]}
 
 
 class Verify(PlaceTool):
@@ -57,7 +57,7 @@ class Verify(PlaceTool):
             {"latitude": latitude, "longitude": longitude, "label": "town"}
             for latitude, longitude in TOWNS
         ]
-        return {"photo_id": self.photo_id, "candidates": candidates}
+        return {"photo_id": self.photo_id, "candidates": candidates, "nearby_km": 25.0}
 
 
 class TestSearchUnit(Search, ToolsUnitTests):
