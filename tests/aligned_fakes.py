@@ -1,6 +1,7 @@
 """An encoder whose space is the globe itself: a photo's colour says where it was taken."""
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ class GlobeEncoder:
         blind_from: latitude from which it knows nothing.
         pause_s: taken for each call that encodes places.
         tower: whether it can encode photos.
+        texts: whether it reads texts: `LATITUDE, LONGITUDE`, and nothing in any other.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class GlobeEncoder:
         blind_from: float = 91.0,
         pause_s: float = 0.0,
         tower: bool = True,
+        texts: bool = False,
     ) -> None:
         self.blind_from, self.pause_s, self.tower = blind_from, pause_s, tower
         self.places_encoded = self.photos_encoded = 0
@@ -46,6 +49,7 @@ class GlobeEncoder:
             spaces={"globe": WIDTH},
             image_spaces=("globe",),
             location_spaces=("globe",),
+            text_spaces=("globe",) if texts else (),
             retrieval=("globe",),
             alignment="globe",
             temperature=temperature,
@@ -71,8 +75,15 @@ class GlobeEncoder:
         return {"globe": rows}
 
     def encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        check_texts(texts)
-        return {}
+        read = [re.findall(r"-?\d+(?:\.\d+)?", text) for text in check_texts(texts)]
+        if not self.card.text_spaces:
+            return {}
+        points = [
+            (float(found[0]), float(found[1])) if len(found) > 1 else (0, 0) for found in read
+        ]
+        rows = self._rows(np.array(points, dtype=np.float64))
+        rows[[len(found) < 2 for found in read]] = 0.0
+        return {"globe": rows}
 
     def _rows(self, points: npt.NDArray[np.float64]) -> Vectors:
         rows = np.zeros((len(points), WIDTH), dtype=np.float32)

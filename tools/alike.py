@@ -7,7 +7,7 @@ agreement of several counts more than a single best one (DualGeo's clusters and 
 together; a choice of ours, not a figure).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 REGIONS = 8
 
 
-def alike_evidence(gallery: "Gallery", hits: Sequence["Hit"]) -> Evidence:
+def alike_evidence(gallery: "Gallery", hits: Sequence["Hit"], query: str = "") -> Evidence:
     """Return the evidence of look-alikes, best first.
 
     Args:
         gallery: that was searched.
         hits: 1 or more, best first.
+        query: what was searched for, in words, where that is not the photo.
     """
     from geo.regions import country_at
 
@@ -57,13 +58,20 @@ def alike_evidence(gallery: "Gallery", hits: Sequence["Hit"]) -> Evidence:
     return Evidence(
         tool="search_similar_photos",
         kind="alignment",
-        summary=f"Encoder {made.name} finds {best.label} near {best.latitude:.3f}, "
-        f"{best.longitude:.3f}; looks alone, no geometry agrees. How often this gallery is right "
-        "was never measured.",
+        summary=f"{query + ': encoder' if query else 'Encoder'} {made.name} finds {best.label} "
+        f"near {best.latitude:.3f}, {best.longitude:.3f}; looks alone, no geometry agrees. How "
+        "often this gallery is right was never measured.",
         candidates=candidates,
         weight=UNMEASURED_WEIGHT,
         group=f"alignment:{made.fingerprint[:12]}",
     )
+
+
+def worth_inside(hits: Sequence["Hit"], countries: Collection[str]) -> float:
+    """Return the share of the worth of hits, best first, that lies in some countries."""
+    worth = 1.0 / np.arange(1, len(hits) + 1)
+    inside = np.array([hit.photo.country in countries for hit in hits], dtype=np.bool_)
+    return float(worth[inside].sum() / worth.sum()) if len(hits) else 0.0
 
 
 def _clusters(hits: Sequence["Hit"]) -> list[tuple["Hit", float, int]]:

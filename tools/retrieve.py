@@ -6,24 +6,38 @@ does not confirm are weak evidence of their region (`tools.alike`); the encoder 
 nothing of the world, and its look-alikes are none. Nothing found says nothing about the place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-from encoders.local_features import LocalFeatures, extract_features
-from geo.errors import UnavailableError
-from index_builder.points import EVERYWHERE, Circle, Vector, Where
-from tools.alike import alike_evidence
-from tools.evidence import (
-    Picture,
-    ToolError,
-    ToolOutcome,
-    ToolReply,
+from encoders.local_features import LocalFeatures
+from geo.errors import InputError, UnavailableError
+from index_builder.points import EVERYWHERE, Where
+from tools.alike import alike_evidence, worth_inside
+from tools.arguments import (
+    PHOTO_ID,
+    PLAIN,
+    Crop,
+    PhotoId,
+    RegionArguments,
+    region_text,
+    where_of,
 )
+from tools.evidence import Evidence, Picture, ToolError, ToolOutcome, ToolReply
+from tools.found import hit_records, joined, learned, not_searched, searchable
 from tools.matched import Compared, agreeing, describe_match, match_evidence
 from tools.matching import PairMatch, verify_pair
+from tools.presupposed import presupposed
+from tools.queries import (
+    TEXT_LETTERS,
+    NoTextError,
+    PhotoQuery,
+    TextQuery,
+    query_of,
+    vectors_of,
+)
 
 if TYPE_CHECKING:
     from index_builder.gallery import Gallery
@@ -34,33 +48,33 @@ SHORTLIST = 60
 COMPARED_ANEW = 20
 """Hits that are compared where a gallery keeps no local features: finding them takes 50 ms each."""
 DESCRIPTION = (
-    "Search the user's galleries for photos of the same scene. Looks choose what to compare; "
-    "where point-by-point geometry verifies that both photos show the same thing, the position "
-    "is a strong candidate. Galleries of learned encoders also return regions of look-alikes "
-    "that geometry does not confirm, as weak candidates. Finding nothing says nothing about "
+    "Search the user's galleries for photos of the same scene, by a photo, a part of one "
+    "(crop), or words (text, where a gallery's encoder reads them; then without photo_id). Looks "
+    "choose what to compare; where point-by-point geometry verifies that both photos show the "
+    "same thing, the position is a strong candidate. Galleries of learned encoders also return "
+    "regions of look-alikes that geometry does not confirm, as weak candidates. Inside a circle "
+    "or countries look-alikes say where there, not whether. Finding nothing says nothing about "
     "where the photo was taken."
 )
 
 
-class SearchArguments(BaseModel):
+class SearchArguments(RegionArguments):
     """Arguments of `search_similar_photos`."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    photo_id: str = Field(
-        description="Id of the photo, or its first 8 digits or more", min_length=8, max_length=64
+    photo_id: PhotoId | None = Field(
+        default=None, description=f"{PHOTO_ID}; needed unless text is given"
+    )
+    crop: Crop | None = Field(default=None, description="Search by this part of the photo only")
+    text: str | None = Field(
+        default=None,
+        description="Search by these words instead of a photo: a short description of what "
+        "photos show, in English",
+        min_length=1,
+        max_length=TEXT_LETTERS,
+        pattern=PLAIN,
     )
     limit: int = Field(
         default=SHORTLIST, description="How many look-alikes to compare, per gallery", ge=1, le=200
-    )
-    near_latitude: float | None = Field(
-        default=None, description="Centre of the area to search, degrees", ge=-90, le=90
-    )
-    near_longitude: float | None = Field(
-        default=None, description="Centre of the area to search, degrees", ge=-180, le=180
-    )
-    within_km: float | None = Field(
-        default=None, description="Radius of the area to search, km", gt=0, le=20_000
     )
 
 
@@ -68,32 +82,32 @@ def make_search_similar_photos(bench: "Workbench") -> BaseTool:
     """Return the `search_similar_photos` tool over the galleries of `bench`."""
 
     def search_similar_photos(
-        photo_id: str,
+        photo_id: str | None = None,
+        crop: Crop | None = None,
+        text: str | None = None,
         limit: int = SHORTLIST,
         near_latitude: float | None = None,
         near_longitude: float | None = None,
         within_km: float | None = None,
+        countries: list[str] | None = None,
     ) -> ToolReply:
-        searched = [g for g in bench.galleries if g.manifest.kind != "cells"]
-        if not searched:
-            raise ToolError("no gallery is open, 1 is needed; use other evidence, or ask for one")
-        within = _circle(near_latitude, near_longitude, within_km)
-        photo = bench.photos.get(photo_id)
-        features = extract_features(bench.photos.image(photo.id))
-        texts, outcomes = [], []
-        failed: UnavailableError | None = None
+        searched = searchable(bench)
+        where = where_of(near_latitude, near_longitude, within_km, countries)
+        query = query_of(bench, photo_id, crop, text)
+        replies: list[ToolReply] = []
+        failed: list[ToolError | InputError | UnavailableError] = []
         for gallery in searched:
             try:
-                text, outcome = _searched(bench, gallery, photo.id, features, limit, within)
-            except UnavailableError as error:
-                failed = error
-                texts.append(f"Gallery {gallery.name!r} was not searched: {error}")
-                continue
-            texts.append(text)
-            outcomes.append(outcome)
-        if failed and not outcomes:
-            raise failed
-        return "\n".join(texts), _joined(outcomes)
+                replies.append(_searched(bench, gallery, query, limit, where))
+            except (NoTextError, InputError, UnavailableError) as error:
+                failed.append(error)
+                replies.append(not_searched(gallery, error))
+        if len(failed) == len(searched):
+            raise failed[0]
+        words = [f"{query.words}."] if query.words else []
+        return "\n".join([*words, *(one for one, _ in replies)]), joined(
+            [outcome for _, outcome in replies]
+        )
 
     return StructuredTool.from_function(
         search_similar_photos,
@@ -104,64 +118,76 @@ def make_search_similar_photos(bench: "Workbench") -> BaseTool:
     )
 
 
-def _circle(
-    latitude: float | None, longitude: float | None, radius_km: float | None
-) -> Circle | None:
-    if latitude is None and longitude is None and radius_km is None:
-        return None
-    if latitude is None or longitude is None or radius_km is None:
-        raise ToolError(
-            "an area needs all of near_latitude, near_longitude and within_km; give three or none"
-        )
-    return Circle(latitude, longitude, radius_km)
-
-
 def _searched(
     bench: "Workbench",
     gallery: "Gallery",
-    photo_id: str,
-    features: LocalFeatures,
+    query: PhotoQuery | TextQuery,
     limit: int,
-    within: Circle | None,
+    where: Where,
 ) -> ToolReply:
     """Search one gallery; return what was found in words and as an outcome.
 
     Raises:
-        UnavailableError: the encoder that made it, or its server, is not there.
+        NoTextError: it cannot be searched by words.
+        InputError: the encoder that made it is another by now, or cannot take this photo.
+        UnavailableError: that encoder, or its server, is not there.
     """
-    query = query_of(bench, gallery, photo_id, features)
-    if query is None:
-        text = f"Gallery {gallery.name!r}: its encoder sees nothing in this photo."
+    vectors = vectors_of(bench, gallery, query)
+    if vectors is None:
+        thing = "these words" if isinstance(query, TextQuery) else "this photo"
+        text = f"Gallery {gallery.name!r}: its encoder sees nothing in {thing}."
         return text, ToolOutcome(data={"gallery": gallery.name})
-    hits = gallery.search(query, limit, where=Where(circle=within))
-    compared = hits if gallery.codebook_encoder else hits[:COMPARED_ANEW]
-    found = compare_hits(gallery, features, compared, photo_id=photo_id)
-    text, outcome = report(gallery, found)
-    if not outcome.evidence and hits and gallery.codebook_encoder is None:
-        alike = alike_evidence(gallery, hits)
-        text += f" {alike.summary}"
-        outcome = outcome.model_copy(update={"evidence": (alike,)})
-    pictures = _best_picture(bench, photo_id, features, gallery, found)
-    return text, outcome.model_copy(update={"pictures": pictures})
-
-
-def query_of(
-    bench: "Workbench", gallery: "Gallery", photo_id: str, features: LocalFeatures
-) -> "Mapping[str, Vector] | None":
-    """Return the vectors that search a gallery for a photo; None where nothing is seen in it.
-
-    Raises:
-        InputError: the encoder that made the gallery is another by now.
-        UnavailableError: that encoder cannot be loaded.
-    """
-    if gallery.codebook_encoder is not None:
-        found = gallery.codebook_encoder.encode_features([features])
-        query = {space: rows[0] for space, rows in found.items()}
+    hits = gallery.search(vectors, limit, where=where)
+    if isinstance(query, TextQuery):
+        text, outcome = _by_words(gallery, hits)
     else:
-        encoder = bench.encoder_of(gallery)
-        vectors = bench.photo_vectors(photo_id, encoder)
-        query = {space: vectors[space] for space in gallery.manifest.encoder.retrieval}
-    return query if all(vector.any() for vector in query.values()) else None
+        text, outcome = _by_looks(bench, gallery, query, hits)
+    data = dict(outcome.data) | {"query": query.record, "region": region_text(where)}
+    if where and not hits:
+        text = f"Gallery {gallery.name!r} has no photo {region_text(where)}."
+    if gallery.codebook_encoder is not None:
+        return text, outcome.model_copy(update={"data": data})
+    data |= learned(gallery) | {"hits": hit_records(hits)}
+    evidence = outcome.evidence
+    if hits and not evidence:
+        known = 0.0
+        if where.countries and not where.circle:
+            known = worth_inside(gallery.search(vectors, limit), where.countries)
+        evidence = _alike(gallery, query, hits, where, known)
+        text += "".join(f" {one.summary}" for one in evidence)
+    return text, outcome.model_copy(update={"data": data, "evidence": evidence})
+
+
+def _by_words(gallery: "Gallery", hits: "Sequence[Hit]") -> ToolReply:
+    text = f"Gallery {gallery.name!r} ({len(gallery)} photos, {len(hits)} found):"
+    return text, ToolOutcome(data={"gallery": gallery.name, "photos": len(gallery)})
+
+
+def _by_looks(
+    bench: "Workbench", gallery: "Gallery", query: PhotoQuery, hits: "Sequence[Hit]"
+) -> ToolReply:
+    """Compare the hits of a photo point by point and report what that found."""
+    compared = hits if gallery.codebook_encoder else hits[:COMPARED_ANEW]
+    found = compare_hits(gallery, query.features, compared, photo_id=query.photo_id)
+    text, outcome = report(gallery, found)
+    evidence = tuple(one.model_copy(update={"box": query.box}) for one in outcome.evidence)
+    pictures = _best_picture(bench, query.photo_id, query.features, gallery, found)
+    return text, outcome.model_copy(update={"evidence": evidence, "pictures": pictures})
+
+
+def _alike(
+    gallery: "Gallery",
+    query: PhotoQuery | TextQuery,
+    hits: "Sequence[Hit]",
+    where: Where,
+    known: float,
+) -> tuple[Evidence, ...]:
+    """Return the evidence of look-alikes, as far as the region that was asked for allows."""
+    found = alike_evidence(gallery, hits, query.words if isinstance(query, TextQuery) else "")
+    if isinstance(query, PhotoQuery):
+        found = found.model_copy(update={"box": query.box})
+    who = f"Encoder {gallery.manifest.encoder.name} in gallery {gallery.name!r}"
+    return presupposed(found, where, who=who, weight=found.weight, known=known)
 
 
 def search_gallery(
@@ -277,12 +303,3 @@ def _best_picture(
     caption = f"{describe_match(best)}."
     drawn = bench.photos.add_image(canvas, "matched pair", parent=photo_id)
     return (Picture(photo_id=drawn.id, caption=caption),)
-
-
-def _joined(outcomes: Sequence[ToolOutcome]) -> ToolOutcome:
-    return ToolOutcome(
-        evidence=tuple(e for o in outcomes for e in o.evidence),
-        rejected=tuple(r for o in outcomes for r in o.rejected),
-        pictures=tuple(p for o in outcomes for p in o.pictures),
-        data={"galleries": [dict(o.data) for o in outcomes]},
-    )

@@ -9,8 +9,11 @@ from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 
 from index_builder import build_gallery, open_gallery
+from tests.aligned_fakes import GlobeEncoder, photo_of
 from tests.unit.gallery_samples import facade, view, write_photos
+from tests.unit.test_alike import LISBON, make_gallery
 from tools.compare import make_compare_photos
+from tools.dissimilar import make_search_dissimilar_photos
 from tools.photos import PhotoStore
 from tools.retrieve import make_search_similar_photos
 from tools.workbench import Workbench
@@ -48,6 +51,46 @@ class Search(GalleryTool):
         return {"photo_id": self.photo_id, "limit": 5}
 
 
+class LearnedGalleryTool:
+    """Gives the standard tests a gallery whose encoder is learned and reads texts."""
+
+    bench: Workbench
+    photo_id: str
+
+    @pytest.fixture(autouse=True)
+    def _prepare(self, tmp_path: Path) -> Iterator[None]:
+        encoder = GlobeEncoder(texts=True)
+        with make_gallery(tmp_path / "learned", encoder) as gallery:
+            self.bench = Workbench(
+                photos=PhotoStore(tmp_path / "photos"),
+                galleries=(gallery,),
+                open_encoder=lambda: encoder,
+            )
+            self.photo_id = self.bench.photos.add_image(photo_of(*LISBON), "query").id
+            yield
+
+
+class SearchWords(LearnedGalleryTool):
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_search_similar_photos(self.bench)
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        return {"text": "a street at 59.9, 10.7", "countries": ["NO"], "limit": 3}
+
+
+class Dissimilar(LearnedGalleryTool):
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_search_dissimilar_photos(self.bench)
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        crop = {"left": 0.0, "top": 0.0, "right": 0.5, "bottom": 1.0}
+        return {"photo_id": self.photo_id, "crop": crop, "limit": 3}
+
+
 class Compare(GalleryTool):
     @property
     def tool_constructor(self) -> BaseTool:
@@ -63,6 +106,18 @@ class TestSearchUnit(Search, ToolsUnitTests):
 
 
 class TestSearchIntegration(Search, ToolsIntegrationTests):
+    pass
+
+
+class TestSearchWordsIntegration(SearchWords, ToolsIntegrationTests):
+    pass
+
+
+class TestDissimilarUnit(Dissimilar, ToolsUnitTests):
+    pass
+
+
+class TestDissimilarIntegration(Dissimilar, ToolsIntegrationTests):
     pass
 
 

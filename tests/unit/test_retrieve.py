@@ -14,6 +14,7 @@ from index_builder.gallery_photo import GalleryPhoto
 from index_builder.points import Circle, Where
 from tests.unit.gallery_samples import facade, view, write_photos
 from tools.compare import make_compare_photos
+from tools.dissimilar import make_search_dissimilar_photos
 from tools.evidence import ToolError, ToolOutcome
 from tools.matched import Compared, agreeing, match_weight
 from tools.matching import PairMatch
@@ -95,6 +96,38 @@ def test_the_area_limits_the_search(bench: Workbench) -> None:
     assert compared == ["scene2"]
     with pytest.raises(ToolError, match="three or none"):
         _call(tool, photo_id=photo.id, within_km=5.0)
+
+
+def test_countries_limit_the_search(bench: Workbench) -> None:
+    photo = bench.photos.add_image(view(facade(1), 2), "query")
+    tool = make_search_similar_photos(bench)
+    _, outcome = _call(tool, photo_id=photo.id, countries=["DE"])
+    assert outcome.evidence[0].kind == "match"
+    assert outcome.evidence[0].weight > 0.8, "geometry says whether, whatever was presupposed"
+    assert outcome.evidence[0].given_countries == ()
+    text, outcome = _call(tool, photo_id=photo.id, countries=["FJ"])
+    assert not outcome.evidence
+    assert "has no photo in FJ" in text
+
+
+def test_a_part_is_matched_by_its_own_features(bench: Workbench) -> None:
+    photo = bench.photos.add_image(view(facade(1), 2), "query")
+    crop = {"left": 0.0, "top": 0.0, "right": 0.8, "bottom": 0.9}
+    _, outcome = _call(make_search_similar_photos(bench), photo_id=photo.id, crop=crop)
+    (evidence,) = outcome.evidence
+    assert evidence.candidates[0].latitude == 51
+    assert evidence.box is not None
+    assert evidence.box.right == round(0.8 * photo.width)
+
+
+def test_the_embedded_encoder_reads_no_words_and_knows_no_places(bench: Workbench) -> None:
+    with pytest.raises(
+        ToolError, match="'embedded', which reads no texts; search it with photo_id"
+    ):
+        _call(make_search_similar_photos(bench), text="a street")
+    photo = bench.photos.add_image(view(facade(1), 2), "query")
+    with pytest.raises(ToolError, match="knows nothing of the world"):
+        _call(make_search_dissimilar_photos(bench), photo_id=photo.id)
 
 
 def test_without_a_gallery_the_search_says_so(bench: Workbench) -> None:
