@@ -109,7 +109,8 @@ def read_verdict(reply: Reply) -> tuple[Verdict, Problem | None]:
     if said or alone:
         last = said[-1][1] if said else alone[1] if alone else ""  # a second thought counts
         found = _REASON.search(text, said[-1].end() if said else 0)
-        kind = "truncated" if reply.finish == "length" else "not-json"
+        fenced = "fenced-json" if "```" in text else "not-json"
+        kind = "truncated" if reply.finish == "length" else fenced
         problem = Problem(kind=kind, detail=_cut(text), action="repaired")
         return _verdict(last, found[1].strip("'* ") if found else "", tokens), problem
     kind = "unreadable" if text else "endless-thinking" if reply.thinking else "empty"
