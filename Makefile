@@ -4,9 +4,12 @@ VENV   ?= .venv
 PHOTOS ?=
 DATA   ?= $(wildcard ../shared/data)
 BIN    := $(VENV)/bin
+# The vLLM server's own environment (its torch is not ours) and the tiny model that it serves.
+VLLM_VENV  ?= .venv-vllm
+VLLM_MODEL ?= build/tiny-vl
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-slow lint bench bench-scale bench-world serve clean
+.PHONY: demo test test-slow test-vllm lint bench bench-scale bench-world serve clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -17,6 +20,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# 50 photos through the model recipes against a real vLLM server on the CPU: some ten minutes.
+test-vllm: $(VENV)/.dev
+	$(BIN)/python -m tests.vllm --venv '$(VLLM_VENV)' --model '$(VLLM_MODEL)' $(VLLM_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -56,4 +63,4 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.core
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
