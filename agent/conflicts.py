@@ -76,24 +76,20 @@ def find_conflicts(evidence: Sequence[Evidence], told: Collection[str]) -> list[
     """
     heaviest_last = sorted(evidence, key=lambda item: item.weight)
     unique = {item.id: item for item in heaviest_last if item.weight >= LEAST_WEIGHT}
-    sides = [side for key in sorted(unique) if (side := _Side(unique[key])).taken]
-    found: dict[frozenset[str], tuple[float, Conflict]] = {}
-    for one, other in combinations(sides, 2):
+    sides = [side for id_, item in unique.items() if (side := _Side(item, id_)).taken]
+    found: list[Conflict] = []
+    between: set[frozenset[str]] = set()
+    # Heaviest first and what was told skipped: most turns look at few pairs closely.
+    for one, other in sorted(map(_heavier_first, combinations(sides, 2)), key=_rank):
         groups = frozenset((one.item.group, other.item.group))
-        if len(groups) < 2 or not _disagree(one, other):
+        if len(groups) < 2 or groups in between or (key := _key(one, other)) in told:
             continue
-        conflict, weight = _conflict(one, other), one.item.weight * other.item.weight
-        if conflict.key in told:
-            continue
-        if groups not in found or _rank(weight, conflict) < _rank(*found[groups]):
-            found[groups] = weight, conflict
-    ordered = sorted(found.values(), key=lambda pair: _rank(*pair))
-    return [conflict for _, conflict in ordered[:TOLD_AT_ONCE]]
-
-
-def _rank(weight: float, conflict: Conflict) -> tuple[float, str, str]:
-    """Sort key, heaviest first; ties do not depend on the order of the evidence."""
-    return -weight, conflict.first, conflict.second
+        if _disagree(one, other):
+            between.add(groups)
+            found.append(_conflict(key, one, other))
+            if len(found) == TOLD_AT_ONCE:
+                break
+    return found
 
 
 @dataclass(frozen=True)
@@ -101,6 +97,7 @@ class _Side:
     """What one piece of evidence stands for; with candidates, its countries are theirs."""
 
     item: Evidence
+    id: str
 
     @cached_property
     def best(self) -> Candidate | None:
@@ -148,7 +145,22 @@ class _Side:
     @property
     def text(self) -> str:
         said = printable(" ".join(self.item.summary.split()), SUMMARY_LETTERS)
-        return f"{said} [{self.item.id}]"
+        return f"{said} [{self.id}]"
+
+
+def _heavier_first(pair: tuple[_Side, _Side]) -> tuple[_Side, _Side]:
+    one, other = sorted(pair, key=lambda side: (-side.item.weight, side.id))
+    return one, other
+
+
+def _rank(pair: tuple[_Side, _Side]) -> tuple[float, str, str]:
+    """Sort key, heaviest first; ties do not depend on the order of the evidence."""
+    return -pair[0].item.weight * pair[1].item.weight, pair[0].id, pair[1].id
+
+
+def _key(one: _Side, other: _Side) -> str:
+    sides = sorted([side.item.group, *map(str, side.whereabouts)] for side in (one, other))
+    return short_id(sides, prefix="x")
 
 
 def _preference(candidate: Candidate) -> tuple[float, int, float, float]:
@@ -195,16 +207,14 @@ def _countries_around(latitude: float, longitude: float, radius_km: float) -> fr
     return frozenset(regions.country_at(points)) - {""}
 
 
-def _conflict(one: _Side, other: _Side) -> Conflict:
-    first, second = sorted((one, other), key=lambda side: (-side.item.weight, side.item.id))
-    sides = sorted([side.item.group, *map(str, side.whereabouts)] for side in (first, second))
+def _conflict(key: str, first: _Side, second: _Side) -> Conflict:
     apart = None
     if (a := first.best) and (b := second.best):
         apart = float(sphere.distance_km(a.latitude, a.longitude, b.latitude, b.longitude))
     return Conflict(
-        key=short_id(sides, prefix="x"),
-        first=first.item.id,
-        second=second.item.id,
+        key=key,
+        first=first.id,
+        second=second.id,
         first_text=first.text,
         second_text=second.text,
         distance_km=None if apart is None else round(apart, 1),
