@@ -1,5 +1,6 @@
 """The tools of the sky, of measuring, of related places and of questions: LangChain's tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from langchain_tests.unit_tests import ToolsUnitTests
 
 from agent.factors import Settlements
 from tests.fakes import FakeGazetteer
+from tests.overpass_stub import serving
 from tools.ask import make_ask_analyst
 from tools.measure import make_measure
 from tools.photos import PhotoStore
+from tools.related import make_find_related_places
 from tools.sun import make_check_sun
 from tools.workbench import Workbench
 
@@ -82,4 +85,29 @@ class TestAskAnalystUnit(AskAnalyst, ToolsUnitTests):
 
 
 class TestAskAnalystIntegration(AskAnalyst, ToolsIntegrationTests):
+    pass
+
+
+class FindRelatedPlaces(Bench):
+    @pytest.fixture(autouse=True)
+    def _serve(self) -> Iterator[None]:
+        with serving() as self.server:
+            yield
+
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return make_find_related_places(self.bench, self.server.client())
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, object]:
+        features = [{"kind": "church"}, {"key": "railway", "value": "level_crossing"}]
+        circle = {"latitude": 48.1, "longitude": 11.5, "radius_km": 20.0}
+        return {"features": features, "circle": circle, "within_m": 200.0}
+
+
+class TestFindRelatedPlacesUnit(FindRelatedPlaces, ToolsUnitTests):
+    pass
+
+
+class TestFindRelatedPlacesIntegration(FindRelatedPlaces, ToolsIntegrationTests):
     pass
