@@ -29,6 +29,7 @@ _NUMBER = re.compile(
 )
 _LIST = re.compile(r"\[[-+\d.,eE]+\]")
 """JSON without spaces, where [10,120,200] looks like one number of three groups."""
+_PLAIN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SOUTH_OR_WEST = re.compile(r"\s?°?\s?(?:[SW]\b|south\b|west\b)")
 _PERCENT = re.compile(r"\s?(?:%|percent\b|per cent\b)")
@@ -76,8 +77,8 @@ class _Held:
         below: set[float] = set()
         for source in sources:
             text = _LIST.sub(lambda match: match[0].replace(",", ", "), _IDS.sub(" ", source))
-            for match in _numbers(text):
-                values = {reading.value for reading in _readings(match[0])}
+            for match in _NUMBER.finditer(text):
+                values = _values(match[0])
                 some |= values
                 if match[0][0] in "-−" or _SOUTH_OR_WEST.match(text, match.end()):
                     below |= values
@@ -121,6 +122,14 @@ class _Reading:
         """Whether one of these sorted numbers is this one, or rounds to it."""
         at = bisect_left(held, self.value - self.below * (1 + _SLACK))
         return at < len(held) and held[at] <= self.value + self.above * (1 + _SLACK)
+
+
+def _values(token: str) -> set[float]:
+    """Return what a number may mean, without its sign."""
+    plain = token.lstrip("-−")
+    if len(plain) <= _LONGEST and _PLAIN.fullmatch(plain) and not _GROUPED.match(plain):
+        return {float(plain)}  # most are, and results hold many
+    return {reading.value for reading in _readings(token)}
 
 
 def _readings(token: str) -> Iterator[_Reading]:
