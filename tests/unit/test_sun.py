@@ -17,7 +17,7 @@ from tests.unit.sun_samples import SPA
 from tools.evidence import ToolError, ToolOutcome
 from tools.photos import PhotoStore
 from tools.sun import WEIGHT, make_check_sun
-from tools.sun_band import Places, Span, country_shares, fitting, land
+from tools.sun_band import INSTANTS, Places, Span, country_shares, fitting, land
 from tools.sun_sky import Frames, Seen, overhead, sun_over, sun_vectors
 from tools.sun_zones import offsets_s, zones_of
 from tools.workbench import Workbench
@@ -136,7 +136,9 @@ def test_a_span_gives_each_place_the_share_of_time_that_fits() -> None:
 
 def test_a_long_span_meets_all_hours_of_the_day() -> None:
     places = Places(np.array([[0.0, 20.0]]), np.ones(1), np.array(["CD"]))
-    days = Span(seconds("2023-01-01T00:00Z"), seconds("2023-12-31T00:00Z"))
+    # As many days as instants: equal steps would meet one hour of the day alone.
+    start = seconds("2023-01-01T00:00Z")
+    days = Span(start, start + INSTANTS * 86_400)
     # Half of all time is day at the equator, whatever the season.
     assert fitting(places, days, Seen())[0] == pytest.approx(0.5, abs=0.06)
 
@@ -218,10 +220,13 @@ def test_countries_share_as_belief_s_own_prior_does(
 ) -> None:
     _, outcome = check(bench, start=SUMMER, elevation_deg=45, elevation_tolerance_deg=45)
     believed = believe(outcome.evidence, settlements).country_shares
-    # By day there, by night in Fiji and Australia: belief moves from them by the weight.
-    night = sum(believe((), settlements).country_shares[code] for code in ("AU", "FJ"))
-    after = sum(believed[code] for code in ("AU", "FJ"))
-    assert after == pytest.approx(night * (1 - WEIGHT), rel=0.02)
+    prior = believe((), settlements).country_shares
+    shares = outcome.evidence[0].countries
+    # By day in Europe, by night in Fiji and Australia: belief moves from them by the weight,
+    # and not at all between countries that all have the sun.
+    night = sum(prior[code] for code in ("AU", "FJ"))
+    assert sum(believed[code] for code in ("AU", "FJ")) == pytest.approx(night * (1 - WEIGHT))
+    assert shares["FR"] / shares["DE"] == pytest.approx(prior["FR"] / prior["DE"])
 
 
 def test_the_map_shows_the_band_and_where_the_sun_is_overhead(bench: Workbench) -> None:
