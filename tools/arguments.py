@@ -30,25 +30,23 @@ class Crop(BaseModel):
     bottom: Share = Field(description="Bottom edge, 0 to 1, more than top")
 
 
-class RegionArguments(BaseModel):
-    """Where to search: a circle, or countries; everywhere where neither is given."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    near_latitude: float | None = Field(
-        default=None, description="Centre of the area to search, degrees", ge=-90, le=90
-    )
-    near_longitude: float | None = Field(
-        default=None, description="Centre of the area to search, degrees", ge=-180, le=180
-    )
-    within_km: float | None = Field(
-        default=None, description="Radius of the area to search, km", gt=0, le=20_000
-    )
-    countries: list[CountryCode] | None = Field(
-        default=None,
+# Region: a circle, or countries; everywhere where none of these is given.
+NearLatitude = Annotated[
+    float | None, Field(description="Centre of the area to search, degrees", ge=-90, le=90)
+]
+NearLongitude = Annotated[
+    float | None, Field(description="Centre of the area to search, degrees", ge=-180, le=180)
+]
+WithinKm = Annotated[
+    float | None, Field(description="Radius of the area to search, km", gt=0, le=20_000)
+]
+Countries = Annotated[
+    list[CountryCode] | None,
+    Field(
         description="Search only these countries, ISO 3166-1 alpha-2 codes such as FR",
         max_length=MAXIMUM_COUNTRIES,
-    )
+    ),
+]
 
 
 def where_of(

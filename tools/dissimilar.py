@@ -8,13 +8,22 @@ what looks least alike may lie next door, by night or from inside.
 from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from geo.errors import InputError, UnavailableError
 from index_builder.points import Where
-from tools.arguments import PHOTO_ID, Crop, PhotoId, RegionArguments, region_text, where_of
+from tools.arguments import (
+    PHOTO_ID,
+    Countries,
+    Crop,
+    NearLatitude,
+    NearLongitude,
+    PhotoId,
+    WithinKm,
+    region_text,
+    where_of,
+)
 from tools.evidence import ToolError, ToolOutcome, ToolReply
-from tools.found import hit_records, joined, learned, not_searched, searchable
+from tools.found import hit_records, learned, search_each, searchable
 from tools.queries import PhotoQuery, photo_query, vectors_of
 
 if TYPE_CHECKING:
@@ -30,16 +39,18 @@ DESCRIPTION = (
 )
 
 
-class DissimilarArguments(RegionArguments):
+class DissimilarArguments(BaseModel):
     """Arguments of `search_dissimilar_photos`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     photo_id: PhotoId = Field(description=PHOTO_ID)
     crop: Crop | None = Field(default=None, description="Search by this part of the photo only")
     limit: int = Field(default=HITS, description="How many to return, per gallery", ge=1, le=200)
-
-
-class NotLearnedError(ToolError):
-    """A gallery's encoder knows nothing of the world."""
+    near_latitude: NearLatitude = None
+    near_longitude: NearLongitude = None
+    within_km: WithinKm = None
+    countries: Countries = None
 
 
 def make_search_dissimilar_photos(bench: "Workbench") -> BaseTool:
@@ -57,18 +68,10 @@ def make_search_dissimilar_photos(bench: "Workbench") -> BaseTool:
         galleries = searchable(bench)
         where = where_of(near_latitude, near_longitude, within_km, countries)
         query = photo_query(bench, photo_id, crop)
-        replies: list[ToolReply] = []
-        failed: list[ToolError | InputError | UnavailableError] = []
-        for gallery in galleries:
-            try:
-                replies.append(_searched(bench, gallery, query, limit, where))
-            except (NotLearnedError, InputError, UnavailableError) as error:
-                failed.append(error)
-                replies.append(not_searched(gallery, error))
-        if len(failed) == len(galleries):
-            raise failed[0]
-        text = "\n".join([*(one for one, _ in replies), "No evidence: nothing weighs."])
-        return text, joined([outcome for _, outcome in replies])
+        texts, outcome = search_each(
+            galleries, lambda gallery: _searched(bench, gallery, query, limit, where)
+        )
+        return "\n".join([*texts, "No evidence: nothing weighs."]), outcome
 
     return StructuredTool.from_function(
         search_dissimilar_photos,
@@ -85,12 +88,12 @@ def _searched(
     """Search one gallery.
 
     Raises:
-        NotLearnedError: the encoder `embedded` made it.
+        ToolError: the encoder `embedded` made it.
         InputError: another encoder made it than the one its manifest names.
         UnavailableError: that encoder, or its server, is not there.
     """
     if gallery.codebook_encoder is not None:
-        raise NotLearnedError(
+        raise ToolError(
             f"gallery {gallery.name!r} was built by {gallery.manifest.encoder.name!r}, which knows "
             "nothing of the world: what looks least alike to it means nothing; use "
             "search_similar_photos, or a gallery of a learned encoder"

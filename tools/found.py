@@ -1,11 +1,12 @@
 """What the searches of photo galleries have in common: which galleries, and what came of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from encoders.photo_file import printable
+from geo.errors import InputError, UnavailableError
 from tools.evidence import Record, Rejection, ToolError, ToolOutcome, ToolReply
 
 if TYPE_CHECKING:
@@ -32,15 +33,39 @@ def learned(gallery: "Gallery") -> dict[str, JsonValue]:
     return {"encoder": {"name": made.name, "fingerprint": made.fingerprint}}
 
 
-def not_searched(gallery: "Gallery", error: Exception) -> ToolReply:
-    """Return that a gallery was not searched and why, while others may have been."""
+def search_each(
+    galleries: Sequence["Gallery"], search: Callable[["Gallery"], ToolReply]
+) -> tuple[list[str], ToolOutcome]:
+    """Search galleries; one that refuses or is not there silences no other.
+
+    Returns:
+        What was found in each, in words, and all of it as one outcome, its data under `galleries`.
+
+    Raises:
+        ToolError: no gallery can be searched so; the message is the first one's.
+        InputError: likewise, because of the photo or of how the gallery was built.
+        UnavailableError: likewise, because an encoder or a server is not there.
+    """
+    replies: list[ToolReply] = []
+    failed: list[ToolError | InputError | UnavailableError] = []
+    for gallery in galleries:
+        try:
+            replies.append(search(gallery))
+        except (ToolError, InputError, UnavailableError) as error:
+            failed.append(error)
+            replies.append(_not_searched(gallery, error))
+    if len(failed) == len(galleries):
+        raise failed[0]
+    return [text for text, _ in replies], _joined([outcome for _, outcome in replies])
+
+
+def _not_searched(gallery: "Gallery", error: Exception) -> ToolReply:
     rejected = Rejection(value=f"gallery {gallery.name}", reason=str(error))
     text = f"Gallery {gallery.name!r} was not searched: {error}"
     return text, ToolOutcome(rejected=(rejected,), data={"gallery": gallery.name})
 
 
-def joined(outcomes: Sequence[ToolOutcome]) -> ToolOutcome:
-    """Return the outcomes of several galleries as one, their data under `galleries`."""
+def _joined(outcomes: Sequence[ToolOutcome]) -> ToolOutcome:
     return ToolOutcome(
         evidence=tuple(e for o in outcomes for e in o.evidence),
         rejected=tuple(r for o in outcomes for r in o.rejected),

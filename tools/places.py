@@ -20,16 +20,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from index_builder.points import EVERYWHERE, Where
-from tools.arguments import PHOTO_ID, PhotoId, RegionArguments, region_text, where_of
+from tools.arguments import (
+    PHOTO_ID,
+    Countries,
+    NearLatitude,
+    NearLongitude,
+    PhotoId,
+    WithinKm,
+    region_text,
+    where_of,
+)
 from tools.evidence import Candidate, Evidence, Reach, ToolError, ToolOutcome, ToolReply
-from tools.presupposed import presupposed
+from tools.presupposed import inside_region, presupposed
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from encoders.base import EncoderCard
     from index_builder.places import PlaceHits, Places
     from tools.workbench import Workbench
@@ -62,13 +69,19 @@ DESCRIPTION = (
 )
 
 
-class PlacesArguments(RegionArguments):
+class PlacesArguments(BaseModel):
     """Arguments of `search_places`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     photo_id: PhotoId = Field(description=PHOTO_ID)
     limit: int = Field(
         default=CANDIDATES, description="How many regions to return at most", ge=1, le=50
     )
+    near_latitude: NearLatitude = None
+    near_longitude: NearLongitude = None
+    within_km: WithinKm = None
+    countries: Countries = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ def make_search_places(bench: "Workbench") -> BaseTool:
         vector = bench.photo_vector(photo_id)
         if not vector.any():
             return "The encoder sees nothing in this photo; no place is like it.", ToolOutcome()
-        hits = places.search(vector, HITS, places_inside(places, where))
+        hits = places.search(vector, HITS, inside_region(places.coordinates, where))
         if not hits.searched:
             raise ToolError(
                 f"none of {len(places):,} places lies {region_text(where)}; widen the region"
@@ -121,23 +134,6 @@ def make_search_places(bench: "Workbench") -> BaseTool:
         args_schema=PlacesArguments,
         response_format="content_and_artifact",
     )
-
-
-def places_inside(places: "Places", where: Where) -> "npt.NDArray[np.bool_] | None":
-    """Return which places lie in a region, `[N]`; None for everywhere."""
-    from geo.regions import country_at
-    from geo.sphere import haversine_km
-
-    if not where:
-        return None
-    points = places.coordinates
-    inside: npt.NDArray[np.bool_] = np.ones(len(points), dtype=np.bool_)
-    if where.circle:
-        latitude, longitude, radius_km = where.circle
-        inside &= haversine_km(points[:, 0], points[:, 1], latitude, longitude) <= radius_km
-    if where.countries:
-        inside[inside] = np.isin(country_at(points[inside]), list(where.countries))
-    return inside
 
 
 def merge_hits(places: "Places", hits: "PlaceHits") -> list[PlaceCluster]:

@@ -15,10 +15,17 @@ Belief can presuppose countries (`Evidence.given_countries`), not circles. So:
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from encoders.base import Points
 from index_builder.points import Where
 from tools.arguments import region_text
 from tools.evidence import Candidate, Evidence
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 REGION_KM = 200.0
 """Median distance of the truth from the right candidate: of a region, as in `tools.verify`."""
@@ -79,3 +86,19 @@ def _shared_out(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         )
         for rank, one in enumerate(candidates, start=1)
     )
+
+
+def inside_region(points: Points, where: Where) -> "npt.NDArray[np.bool_] | None":
+    """Return which of `[N, 2]` latitude, longitude lie in a region, `[N]`; None for everywhere."""
+    from geo.regions import country_at
+    from geo.sphere import haversine_km
+
+    if not where:
+        return None
+    inside: npt.NDArray[np.bool_] = np.ones(len(points), dtype=np.bool_)
+    if where.circle:
+        latitude, longitude, radius_km = where.circle
+        inside &= haversine_km(points[:, 0], points[:, 1], latitude, longitude) <= radius_km
+    if where.countries:
+        inside[inside] = np.isin(country_at(points[inside]), list(where.countries))
+    return inside

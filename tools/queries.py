@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -14,13 +15,10 @@ from tools.evidence import Box, ToolError
 if TYPE_CHECKING:
     from index_builder.gallery import Gallery
     from index_builder.points import Vector
+    from tools.photo_store import PhotoStore
     from tools.workbench import Workbench
 
 TEXT_LETTERS = 300
-
-
-class NoTextError(ToolError):
-    """A gallery's encoder reads no texts; the message is for the driver."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +26,21 @@ class PhotoQuery:
     """A photo of the store, or a crop of one.
 
     Attributes:
+        photos: the store that has it.
         photo_id: whole id.
-        features: of it, to compare it with others point by point.
         box: where it lies on the photo it was cut from, px; None for a whole photo.
         parent: id of that photo where the crop was asked for with the search.
     """
 
+    photos: "PhotoStore"
     photo_id: str
-    features: LocalFeatures
     box: Box | None = None
     parent: str = ""
+
+    @cached_property
+    def features(self) -> LocalFeatures:
+        """Its local features, found on first use: a gallery without copies needs none."""
+        return extract_features(self.photos.image(self.photo_id))
 
     @property
     def words(self) -> str:
@@ -76,8 +79,8 @@ def photo_query(bench: "Workbench", photo_id: str, crop: Crop | None) -> PhotoQu
     """
     part = cropped(bench.photos, photo_id, crop)
     return PhotoQuery(
+        photos=bench.photos,
         photo_id=part.id,
-        features=extract_features(bench.photos.image(part.id)),
         box=box_on_original(bench.photos, part),
         parent=part.parent if crop else "",
     )
@@ -108,7 +111,7 @@ def vectors_of(
     """Return the vectors that search a gallery for a query; None where nothing is seen in it.
 
     Raises:
-        NoTextError: words are asked for, and this gallery shares no space with any.
+        ToolError: words are asked for, and this gallery shares no space with any.
         InputError: the encoder that made the gallery is another by now.
         UnavailableError: that encoder cannot be loaded.
     """
@@ -131,14 +134,14 @@ def _of_photo(bench: "Workbench", gallery: "Gallery", query: PhotoQuery) -> "dic
 def _of_text(bench: "Workbench", gallery: "Gallery", query: TextQuery) -> "dict[str, Vector]":
     identity = gallery.manifest.encoder
     if gallery.codebook_encoder is not None:
-        raise NoTextError(
+        raise ToolError(
             f"gallery {gallery.name!r} was built by {identity.name!r}, which reads no texts; "
             "search it with photo_id"
         )
     encoder = bench.encoder_of(gallery)
     shared = [space for space in encoder.card.text_spaces if space in identity.spaces]
     if not shared:
-        raise NoTextError(
+        raise ToolError(
             f"gallery {gallery.name!r} keeps the spaces {', '.join(identity.spaces)} of encoder "
             f"{printable(identity.name)!r}, which encodes texts into "
             f"{', '.join(encoder.card.text_spaces) or 'none'}; search it with photo_id"

@@ -10,29 +10,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from encoders.local_features import LocalFeatures
-from geo.errors import InputError, UnavailableError
 from index_builder.points import EVERYWHERE, Where
 from tools.alike import alike_evidence, worth_inside
 from tools.arguments import (
     PHOTO_ID,
     PLAIN,
+    Countries,
     Crop,
+    NearLatitude,
+    NearLongitude,
     PhotoId,
-    RegionArguments,
+    WithinKm,
     region_text,
     where_of,
 )
-from tools.evidence import Evidence, Picture, ToolError, ToolOutcome, ToolReply
-from tools.found import hit_records, joined, learned, not_searched, searchable
+from tools.evidence import Evidence, Picture, ToolOutcome, ToolReply
+from tools.found import hit_records, learned, search_each, searchable
 from tools.matched import Compared, agreeing, describe_match, match_evidence
 from tools.matching import PairMatch, verify_pair
 from tools.presupposed import presupposed
 from tools.queries import (
     TEXT_LETTERS,
-    NoTextError,
     PhotoQuery,
     TextQuery,
     query_of,
@@ -58,8 +59,10 @@ DESCRIPTION = (
 )
 
 
-class SearchArguments(RegionArguments):
+class SearchArguments(BaseModel):
     """Arguments of `search_similar_photos`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     photo_id: PhotoId | None = Field(
         default=None, description=f"{PHOTO_ID}; needed unless text is given"
@@ -76,6 +79,10 @@ class SearchArguments(RegionArguments):
     limit: int = Field(
         default=SHORTLIST, description="How many look-alikes to compare, per gallery", ge=1, le=200
     )
+    near_latitude: NearLatitude = None
+    near_longitude: NearLongitude = None
+    within_km: WithinKm = None
+    countries: Countries = None
 
 
 def make_search_similar_photos(bench: "Workbench") -> BaseTool:
@@ -94,20 +101,11 @@ def make_search_similar_photos(bench: "Workbench") -> BaseTool:
         searched = searchable(bench)
         where = where_of(near_latitude, near_longitude, within_km, countries)
         query = query_of(bench, photo_id, crop, text)
-        replies: list[ToolReply] = []
-        failed: list[ToolError | InputError | UnavailableError] = []
-        for gallery in searched:
-            try:
-                replies.append(_searched(bench, gallery, query, limit, where))
-            except (NoTextError, InputError, UnavailableError) as error:
-                failed.append(error)
-                replies.append(not_searched(gallery, error))
-        if len(failed) == len(searched):
-            raise failed[0]
-        words = [f"{query.words}."] if query.words else []
-        return "\n".join([*words, *(one for one, _ in replies)]), joined(
-            [outcome for _, outcome in replies]
+        texts, outcome = search_each(
+            searched, lambda gallery: _searched(bench, gallery, query, limit, where)
         )
+        words = [f"{query.words}."] if query.words else []
+        return "\n".join([*words, *texts]), outcome
 
     return StructuredTool.from_function(
         search_similar_photos,
@@ -128,7 +126,7 @@ def _searched(
     """Search one gallery; return what was found in words and as an outcome.
 
     Raises:
-        NoTextError: it cannot be searched by words.
+        ToolError: it cannot be searched by words.
         InputError: the encoder that made it is another by now, or cannot take this photo.
         UnavailableError: that encoder, or its server, is not there.
     """
@@ -167,11 +165,12 @@ def _by_looks(
     bench: "Workbench", gallery: "Gallery", query: PhotoQuery, hits: "Sequence[Hit]"
 ) -> ToolReply:
     """Compare the hits of a photo point by point and report what that found."""
-    compared = hits if gallery.codebook_encoder else hits[:COMPARED_ANEW]
-    found = compare_hits(gallery, query.features, compared, photo_id=query.photo_id)
+    listed = hits if gallery.codebook_encoder else hits[:COMPARED_ANEW]
+    kept = [hit for hit in listed if gallery.has_image(hit.photo.id)]
+    found = compare_hits(gallery, query.features, kept, photo_id=query.photo_id) if kept else []
     text, outcome = report(gallery, found)
     evidence = tuple(one.model_copy(update={"box": query.box}) for one in outcome.evidence)
-    pictures = _best_picture(bench, query.photo_id, query.features, gallery, found)
+    pictures = _best_picture(bench, query, gallery, found)
     return text, outcome.model_copy(update={"evidence": evidence, "pictures": pictures})
 
 
@@ -285,11 +284,7 @@ def _described(one: Compared) -> dict[str, JsonValue]:
 
 
 def _best_picture(
-    bench: "Workbench",
-    photo_id: str,
-    features: LocalFeatures,
-    gallery: "Gallery",
-    found: Sequence[Compared],
+    bench: "Workbench", query: PhotoQuery, gallery: "Gallery", found: Sequence[Compared]
 ) -> tuple[Picture, ...]:
     """Draw the best verified pair and keep it in the photo store."""
     from tools.pair_picture import draw_pair
@@ -298,8 +293,8 @@ def _best_picture(
     if not matched:
         return ()
     best = matched[0]
-    left, right = bench.photos.image(photo_id), gallery.image(best.photo.id)
-    canvas = draw_pair(left, right, (features, best.features), best.match)
+    left, right = bench.photos.image(query.photo_id), gallery.image(best.photo.id)
+    canvas = draw_pair(left, right, (query.features, best.features), best.match)
     caption = f"{describe_match(best)}."
-    drawn = bench.photos.add_image(canvas, "matched pair", parent=photo_id)
+    drawn = bench.photos.add_image(canvas, "matched pair", parent=query.photo_id)
     return (Picture(photo_id=drawn.id, caption=caption),)

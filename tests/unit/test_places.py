@@ -58,6 +58,29 @@ def test_search_is_brute_force(count: int, width: int, k: int) -> None:
     assert len(set(hits.indices.tolist())) == k
 
 
+@pytest.mark.parametrize("k", [1, 30, 5000])
+def test_search_among_some_places_is_brute_force_over_those(k: int) -> None:
+    places, rows, photo = random_places(1000, 64, seed=5)
+    among = np.random.default_rng(6).uniform(size=1000) < 0.3
+    hits = places.search(photo, k, among)
+    cosines = np.where(among, rows @ photo, -np.inf)
+    expected = np.argsort(-cosines, kind="stable")[: min(k, int(among.sum()))]
+    assert hits.indices.tolist() == expected.tolist()
+    assert hits.searched == among.sum()
+    powers = np.exp(40.0 * (rows @ photo).astype(np.float64))
+    assert np.allclose(hits.probabilities, powers[expected] / powers[among].sum(), rtol=1e-4)
+    assert hits.inside == pytest.approx(powers[among].sum() / powers.sum(), rel=1e-4)
+    everywhere = places.search(photo, k, np.ones(1000, dtype=np.bool_))
+    assert everywhere.inside == 1.0
+    assert everywhere.indices.tolist() == places.search(photo, k).indices.tolist()
+
+
+def test_among_no_place_nothing_is_found() -> None:
+    places, _, photo = random_places(1000, 64, seed=5)
+    hits = places.search(photo, 10, np.zeros(1000, dtype=np.bool_))
+    assert (len(hits.indices), hits.searched, hits.inside) == (0, 0, 0.0)
+
+
 def test_of_equal_places_the_first_listed_comes_first() -> None:
     places, rows, _ = random_places(1000, 64, seed=3)
     assert places.search(rows[0], 2).indices.tolist() == [0, 500]
