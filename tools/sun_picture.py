@@ -112,7 +112,7 @@ def _legend(pen: ImageDraw.ImageDraw, shares: FloatArray, place: bool, sun: bool
     y, x = TOP + HEIGHT + 16, 16.0
     most = float(shares.max()) if len(shares) else 0.0
     least = float(shares[shares > 0].min()) if most else 0.0
-    swatches = [(_RAMP[-1], "fits" if least == most else f"fits {most:.0%} of the time")]
+    swatches = [(_RAMP[-1], "fits" if least == most else "fits most often")]
     if least < most:
         swatches.insert(0, (_RAMP[0], "seldom"))
     for colour, said in [*swatches, (_LAND, "does not fit")]:
