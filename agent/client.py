@@ -46,7 +46,8 @@ class LangChainClient:
         self._settings = settings
         self._requests = Requests(model, settings)
         self._name = settings.name or _own_name(model)
-        self._place = shown_address(settings.url) if settings.url else settings.provider
+        elsewhere = settings.provider if settings.name else "its provider"
+        self._place = shown_address(settings.url) if settings.url else elsewhere
         self._capabilities, self._probe = capabilities, probe
         self._without: frozenset[str] = frozenset()
         self._told: set[str] = set()
@@ -154,9 +155,9 @@ class LangChainClient:
         """
         error = failure.error
         if not error.retryable:
-            raise error from None
-        if attempt > self._settings.retries:
-            raise _spent(error, f"{attempt} attempts (GRATICULE_MODEL__RETRIES)") from None
+            raise error from error.__cause__
+        if attempt > (retries := self._settings.retries):
+            raise _spent(error, f"attempt {attempt} (GRATICULE_MODEL__RETRIES={retries})") from None
         backoff = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
         wait_s = max(backoff, failure.wait_s or 0.0)
         left_s = self._left(question, began)
@@ -271,7 +272,7 @@ def first_name(settings: ModelSettings) -> str:
 
 
 def _spent(error: ModelUnavailableError, what: str) -> ModelUnavailableError:
-    return type(error)(f"{error}; gave up after {what}", retryable=error.retryable)
+    return type(error)(f"{error}; gave up at {what}", retryable=error.retryable)
 
 
 def _own_name(model: BaseChatModel) -> str:

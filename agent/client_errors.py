@@ -68,6 +68,7 @@ class Asked:
 
     Attributes:
         place: address or provider, without any password.
+        model: its name; empty where the server is asked for its models.
         parts: names of `PARTS` that it held.
         secret: the API key, which no text may show.
     """
@@ -105,7 +106,10 @@ def explain(error: Exception, asked: Asked) -> Failure:
     if status is None and _is_connection(error):
         return _unreachable(error, words, asked)
     if status is None and not _is_ours(error):
-        return _failure(ModelUnavailableError, words, asked, f"failed ({type(error).__name__})")
+        made = _failure(ModelUnavailableError, words, asked, f"failed ({type(error).__name__})")
+        if not asked.secret:  # a cause may hold the request, and its key
+            made.error.__cause__ = error
+        return made
     whole = f"{words} {_text(body)}"[:4000]
     if refused := _refusal(status, whole, asked):
         kind, remedy = refused
@@ -122,13 +126,17 @@ def explain(error: Exception, asked: Asked) -> Failure:
 def redact(text: str, secret: str) -> str:
     """Return text on one printable line of at most `WORDS` letters, without the secret."""
     if len(secret) >= 4:  # shorter is no key, and would tear words apart
-        text = text.replace(secret, "***")
+        for shown in (secret, repr(secret)[1:-1]):
+            text = text.replace(shown, "***")
     return printable(text, WORDS)
 
 
 def shown_address(url: str) -> str:
     """Return an address without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is none"
     return printable(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")))
 
 
@@ -141,7 +149,8 @@ def _failure(
     *,
     without: str = "",
 ) -> Failure:
-    text = f"model {printable(asked.model)!r} at {asked.place} {what}: {words!r}; {remedy}"
+    who = f"model {printable(asked.model)!r} at" if asked.model else "model server"
+    text = f"{who} {asked.place} {what}: {words!r}; {remedy}"
     return Failure(kind(text), words, without=without)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from agent.client_errors import redact
+from agent.model_list import check_address
 from agent.model_settings import ModelSettings
 from geo.errors import ConfigError, UnavailableError
 
@@ -17,8 +18,8 @@ def openai_model(settings: ModelSettings) -> BaseChatModel:
     """
     from agent.client_openai import OpenAIChat
 
-    if settings.url and not settings.url.startswith(("http://", "https://")):
-        raise ConfigError(f"GRATICULE_MODEL__URL={settings.url!r:.200} is no http(s) address")
+    if settings.url:
+        check_address(settings)
     key = settings.api_key.get_secret_value()
     more: dict[str, Any] = {"base_url": settings.url} if settings.url else {}
     if key or settings.url:

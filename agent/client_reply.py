@@ -88,15 +88,16 @@ def split_thinking(text: str) -> tuple[str, str]:
     A block without an end holds the rest; an end without a beginning, as where the template opens
     the block itself, holds everything before.
     """
-    said, thought = "", ""
-    rest = text
+    if OPEN not in text and CLOSE not in text:
+        return text, ""
+    said, thought, rest = "", "", text
     if CLOSE in rest and OPEN not in rest.partition(CLOSE)[0]:
         thought, _, rest = rest.partition(CLOSE)
     while OPEN in rest:
         before, _, rest = rest.partition(OPEN)
         block, _, rest = rest.partition(CLOSE)
         said, thought = said + before, thought + block
-    return (said + rest).strip() if thought else text, thought.strip()
+    return (said + rest).strip(), thought.strip()
 
 
 def _calls(

@@ -8,6 +8,7 @@ import httpx
 from agent.client_errors import Asked, explain, shown_address
 from agent.client_wire import WireError
 from agent.model_settings import ModelSettings
+from encoders.photo_file import printable
 from geo.errors import ConfigError
 from tools.evidence import Record
 
@@ -56,17 +57,14 @@ def fetch(
     settings: ModelSettings, path: str, timeout_s: float, body: dict[str, Any] | None = None
 ) -> tuple[str, bytes]:
     """Return the content type and the bytes of an answer; raises as `get_json`."""
-    if not settings.url.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"GRATICULE_MODEL__URL={settings.url!r:.200} is no http(s) address; set the server's, "
-            "up to and with /v1"
-        )
+    check_address(settings)
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    connect_s = min(timeout_s, settings.connect_timeout_s)
+    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, settings.connect_timeout_s))
+    encrypted = settings.url.startswith("https")  # else no certificates: loading them takes 50 ms
     try:
         with (
-            httpx.Client(timeout=httpx.Timeout(timeout_s, connect=connect_s)) as client,
+            httpx.Client(timeout=timeout, verify=encrypted, follow_redirects=False) as client,
             client.stream(
                 "POST" if body else "GET",
                 settings.url.rstrip("/") + path,
@@ -81,12 +79,35 @@ def fetch(
         raise explain(error, asked_of(settings, body)).error from None
 
 
+def check_address(settings: ModelSettings) -> None:
+    """Check what goes into every request.
+
+    Raises:
+        ConfigError: the address is none, or the key cannot be sent.
+    """
+    try:
+        known = httpx.URL(settings.url).scheme in ("http", "https") and httpx.URL(settings.url).host
+    except httpx.InvalidURL:
+        known = ""
+    if not known:
+        raise ConfigError(
+            f"GRATICULE_MODEL__URL={printable(settings.url, 200)!r} is no http(s) address; set "
+            "GRATICULE_MODEL__URL to the server's, up to and with /v1"
+        )
+    key = settings.api_key.get_secret_value()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            "GRATICULE_MODEL__API_KEY holds characters that cannot be sent, such as the end of a "
+            "line; set the key alone"
+        )
+
+
 def asked_of(settings: ModelSettings, body: dict[str, Any] | None = None) -> Asked:
     """Return what a plain request held, to explain its failure."""
     text = json.dumps(body or {})
     return Asked(
         place=shown_address(settings.url),
-        model=settings.name or "(the first that it lists)",
+        model=settings.name,
         images="image_url" in text,
         tools='"tools"' in text,
         secret=settings.api_key.get_secret_value(),

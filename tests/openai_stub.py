@@ -420,7 +420,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             return self._json(404, {"detail": "Not Found"})
         body = json.loads(data)
-        told = self.owner.behaviour(body, dict(self.headers.items()))
+        told = self.owner.behaviour(body, {k.lower(): v for k, v in self.headers.items()})
         with self.owner.counted():
             try:
                 self._answer(told, body)
