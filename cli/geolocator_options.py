@@ -1,6 +1,7 @@
 """What `locate` and `batch` are told of what a run searches and with what: one set of options."""
 
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,8 @@ import click
 from cli.paths import ExistingPath, GalleryPlace
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from agent.geolocator import Geolocator
     from agent.settings import Settings
 
@@ -63,6 +66,13 @@ class Chosen:
         return Geolocator(
             self.galleries, settings=settings, encoder=self.encoder, places=self.places
         )
+
+    def shaping(self, geolocator: "Geolocator") -> "dict[str, JsonValue]":
+        """Return what of these options shapes answers and no setting tells, for a journal."""
+        here = "one is here" if geolocator.bench.open_encoder else "none is here"
+        places = hashlib.sha256(self.places.read_bytes()).hexdigest() if self.places else ""
+        encoder = f"auto, {here}" if self.encoder == "auto" else self.encoder
+        return {"encoder": encoder, "places": places}
 
     def prepare(self, geolocator: "Geolocator", *, quiet: bool) -> None:
         """Build what every photo needs and what takes long once, under progress bars."""

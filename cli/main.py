@@ -14,6 +14,7 @@ from geo.errors import GeolocationError
 
 COMMANDS = {
     "locate": ("cli.locate:locate", "Find out where a photo was taken."),
+    "batch": ("cli.batch:batch", "Locate every photo of a folder, into one table."),
     "recipes": ("cli.recipes:recipes", "List the ways to locate, and which can run here."),
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
     "trace": ("cli.traces:trace", "Show and verify the trace of a run."),

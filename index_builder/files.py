@@ -123,7 +123,7 @@ class FolderLock:
             if error.errno in _READ_ONLY and (folder / "manifest.json").exists():
                 raise read_only(folder, error.strerror) from None
             raise unwritable(folder / "lock", error) from None
-        if not _take(self._file.fileno()):
+        if not take_lock(self._file.fileno()):
             self._file.seek(0)
             holder = self._file.read(20).strip() or "unknown"
             self._file.close()
@@ -141,7 +141,11 @@ class FolderLock:
         self._file.close()
 
 
-def _take(descriptor: int) -> bool:
+def take_lock(descriptor: int) -> bool:
+    """Lock an open file for this process; say whether nobody else has it.
+
+    The system drops the lock when the file is closed, or when the process ends.
+    """
     if sys.platform == "win32":
         import msvcrt
 
