@@ -260,12 +260,11 @@ class _Fitter:
     def _listed(self, value: object, items: Schema, where: str) -> object:
         """Return a lone item as a list; `FR, DE` as two where items are codes."""
         trial = _Fitter(self.tool, self.definitions, True)
-        lone = trial.fit(value, items, where)
-        if items.get("type") and _is(lone, items):
-            return self.changed(where, value, [lone])
+        if items.get("type") and _is(trial.fit(value, items, where), items):
+            return self.changed(where, value, [value])
         if isinstance(value, str) and "," in value and ("pattern" in items or "enum" in items):
-            parts = [trial.fit(part.strip(), items, where) for part in value.split(",")]
-            if all(_is(part, items) for part in parts):
+            parts = [part.strip() for part in value.split(",")]
+            if all(_is(trial.fit(part, items, where), items) for part in parts):
                 return self.changed(where, value, parts)
         return value
 

@@ -25,6 +25,7 @@ _STANDARD = frozenset({"true", "false", "null", "NaN", "Infinity"})
 _SPACE = re.compile(r"(?:\s|//[^\n]{0,300}(?=\n)|/\*.{0,300}?\*/)*+", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.°%])")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_CUT_NUMBER = re.compile(r"[\d.+\-eE]+\Z")
 _WORD = re.compile(r"[+-]?[A-Za-z_]\w*")
 _PLAIN = re.compile(r"""[^"'“”‘’\\\x00-\x1f]+""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -168,12 +169,11 @@ class _Reader:
         return match[0]
 
     def number(self, depth: int) -> JsonValue:
-        match = _NUMBER.match(self.text, self.at)
-        if match is None:
+        if depth and (rest := _CUT_NUMBER.match(self.text, self.at)):
+            raise CutJsonError(f"it ends in a number: ...{rest[0][-40:]!r}")
+        if (match := _NUMBER.match(self.text, self.at)) is None:
             return self.literal()  # -Infinity, or nothing of ours
         digits = match[0]
-        if depth and match.end() == len(self.text):
-            raise CutJsonError(f"it ends in a number: ...{digits[-40:]!r}")
         if len(digits) > MAXIMUM_DIGITS:
             raise LooseJsonError(f"a number of {len(digits)} digits; give at most {MAXIMUM_DIGITS}")
         if re.match(r"[+-]?0\d", digits):

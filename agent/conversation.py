@@ -140,7 +140,7 @@ class _Writer:
                 self.say(part)
             elif part.get("type") == "photo":
                 self.photo(str(part.get("photo_id") or ""), str(part.get("caption") or ""))
-            elif part.get("type") in _IMAGES:
+            elif str(part.get("type")) in _IMAGES:
                 self.say("[an image; it is shown by its id]")
             else:
                 self.say(str(part.get("text") or "[a file; it cannot be read]"))

@@ -217,7 +217,7 @@ def _prose(message: AIMessage) -> tuple[str, str]:
         if isinstance(block, str):
             said.append(block)
         elif isinstance(block, dict):
-            kind = block.get("type")
+            kind = str(block.get("type"))
             text = block.get("text") or block.get("thinking") or block.get("reasoning")
             if isinstance(text, str):
                 (thought if kind in _THINKING_BLOCKS else said).append(text)

@@ -16,10 +16,12 @@ from pydantic import JsonValue
 from agent.asking import Problem, ProblemAction
 from agent.call_json import CutJsonError, LooseJsonError, read_json
 
-MAXIMUM_TEXT = 200_000
+MAXIMUM_TEXT = 64_000
 """Characters of a reply that are searched for calls."""
-MAXIMUM_TRIES = 200
+MAXIMUM_TRIES = 64
 """Opening brackets of a reply where a call may begin."""
+MAXIMUM_ENDLESS = 8
+"""Of these, those without a closing one: each is read to the end of the reply."""
 SHOWN = 120
 
 _MARKED = re.compile(
@@ -223,9 +225,9 @@ class _Finder:
 
     def unmarked(self) -> None:
         """Take out the JSON values in the prose that are calls of known tools."""
-        at = 0
+        at, endless = 0, 0
         for _ in range(MAXIMUM_TRIES):
-            if (match := _OPENING.search(self.text, at)) is None:
+            if endless == MAXIMUM_ENDLESS or (match := _OPENING.search(self.text, at)) is None:
                 return
             at = match.start() + 1
             if self.covered(match.start()):
@@ -234,6 +236,7 @@ class _Finder:
                 read = read_json(self.text, match.start())
             except CutJsonError:
                 self.note_cut(match.start())
+                endless += 1
                 continue
             except LooseJsonError:
                 continue
@@ -317,8 +320,10 @@ def calls_of(value: JsonValue, names: ToolNames) -> Iterator[RawCall]:
 
 
 def _call_of(value: dict[str, JsonValue], names: ToolNames) -> Iterator[RawCall]:
-    key = next((key for key in _NAME_KEYS if isinstance(value.get(key), str)), "")
-    name = str(value.get(key) or "")
+    texts = {key: text for key in _NAME_KEYS if isinstance(text := value.get(key), str)}
+    known = (key for key, text in texts.items() if names.resolve(text))
+    key = next(known, next(iter(texts), ""))
+    name = texts.get(key, "")
     identity = given if isinstance(given := value.get("id"), str) else None
     beside = _first(value, _ARGUMENT_KEYS)
     if name and beside:
