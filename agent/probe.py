@@ -35,6 +35,11 @@ TIMEOUT_S = 20.0
 MARK = "Graticule looks at what this server can do."
 """Begins every probing message."""
 _PATH = "/chat/completions"
+_NEW_LIMIT = "max_completion_tokens"
+"""What OpenAI's newest models call `max_tokens`."""
+_NUMBERS = ("temperature", "seed")
+_SEEDS = (1, 2, 3)
+"""A model with random weights may take all its tokens without finishing a call."""
 _CHOICE: dict[str, Any] = {
     "type": "object",
     "properties": {"answer": {"type": "string", "enum": ["yes", "no"]}},
@@ -65,15 +70,27 @@ class _Server:
                     else message,
                 }
             ],
-            "max_tokens": tokens,
-            "temperature": 0,
+            "max_tokens": tokens,  # no temperature: some models take only their own
             **more,
         }
-        kind, data = fetch(self.settings, _PATH, self.timeout_s, body)
+        kind, data = self._fetch(body)
         try:
             return kind, assemble(list(read_reply([data])))
         except WireError as error:
             raise explain(error, asked_of(self.settings, body)).error from None
+
+    def _fetch(self, body: dict[str, Any]) -> tuple[str, bytes]:
+        """Fetch, without the numbers that the server says it does not take."""
+        try:
+            return fetch(self.settings, _PATH, self.timeout_s, body)
+        except ModelUnavailableError as error:
+            refused = [] if error.retryable else [part for part in _NUMBERS if part in str(error)]
+            fewer = {key: value for key, value in body.items() if key not in refused}
+            if _NEW_LIMIT in str(error) and "max_tokens" in body:
+                fewer[_NEW_LIMIT] = fewer.pop("max_tokens")
+            if fewer == body:
+                raise
+        return self._fetch(fewer)
 
 
 def probe(settings: ModelSettings, tell: Tell = lambda kind, data: None) -> Capabilities:
@@ -163,24 +180,25 @@ def _streaming(server: _Server) -> dict[str, Finding]:
 def _images(server: _Server) -> dict[str, Finding]:
     image = {"type": "image_url", "image_url": {"url": _picture()}}
     try:
-        server.ask(1, "What is this?", content=[image])
+        server.ask(16, "What is this?", content=[image])
     except (ImagesRefusedError, ContextOverflowError) as error:
         return {"images": (False, _cut(error))}
     except ModelUnavailableError as error:
-        return {"images": (None if error.retryable else False, _cut(error))}
+        unclear = error.retryable or "max_tokens" in str(error)  # too few for one that thinks
+        return {"images": (None if unclear else False, _cut(error))}
     return {"images": (True, "")}
 
 
 def _tools(server: _Server) -> dict[str, Finding]:
     try:
-        reply = server.ask(64, "Call the tool.", **_tool_request("answer", strict=True))[1]
+        reply = _called(server, "Call the tool.", _tool_request("answer", strict=True))
     except ToolsRefusedError as error:
         return {"tools": (False, _cut(error)), "strict": (False, "")}
     except ModelUnavailableError as error:
         if error.retryable:
             return {"tools": (None, _cut(error)), "strict": (None, "")}
         return _loose_tools(server, _cut(error))
-    if not reply.tool_calls and not reply.invalid_tool_calls:
+    if not _count(reply):
         return {"tools": (None, "demanded a call, got none"), "strict": (None, "")}
     fits = [_fits(call["args"]) for call in reply.tool_calls]
     strict = bool(fits) and all(fits) and not reply.invalid_tool_calls
@@ -191,22 +209,37 @@ def _loose_tools(server: _Server, refused: str) -> dict[str, Finding]:
     """Tools without strict schemas, after those were refused."""
     strict = (False, refused)
     try:
-        reply = server.ask(64, "Call the tool.", **_tool_request("answer", strict=False))[1]
+        reply = _called(server, "Call the tool.", _tool_request("answer", strict=False))
     except ModelUnavailableError as error:
         return {"tools": (None if error.retryable else False, _cut(error)), "strict": strict}
-    called = bool(reply.tool_calls or reply.invalid_tool_calls)
+    called = bool(_count(reply))
     return {"tools": (called or None, "" if called else "got no call"), "strict": strict}
 
 
 def _parallel(server: _Server) -> dict[str, Finding]:
     request = _tool_request("answer", "check", strict=True) | {"parallel_tool_calls": True}
     try:
-        reply = server.ask(128, "Call both tools now, in one reply.", **request)[1]
+        reply = _called(server, "Call both tools now, in one reply.", request, at_least=2)
     except ModelUnavailableError as error:
         refused = "parallel" in str(error).lower() and not error.retryable
         return {"parallel": (False if refused else None, _cut(error))}
-    count = len(reply.tool_calls) + len(reply.invalid_tool_calls)
+    count = _count(reply)
     return {"parallel": (True, "") if count > 1 else (None, f"asked for two calls, got {count}")}
+
+
+def _called(server: _Server, text: str, request: dict[str, Any], at_least: int = 1) -> AIMessage:
+    """Return the first reply with enough calls, else the last."""
+    reply = AIMessage("")
+    for seed in _SEEDS:
+        # At temperature 0 a weak model calls again and again, up to the limit.
+        reply = server.ask(128, text, temperature=1, seed=seed, **request)[1]
+        if _count(reply) >= at_least:
+            break
+    return reply
+
+
+def _count(reply: AIMessage) -> int:
+    return len(reply.tool_calls) + len(reply.invalid_tool_calls)
 
 
 def _structured(server: _Server) -> dict[str, Finding]:

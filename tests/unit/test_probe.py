@@ -109,6 +109,26 @@ def test_tools_without_strict_schemas() -> None:
     assert (found.tools, found.strict) == (True, False)
 
 
+@pytest.mark.parametrize("number", ["seed", "temperature"])
+def test_numbers_that_a_server_does_not_take(number: str) -> None:
+    found = _probe(lambda body: refuses_part(number) if number in body else obedient(body))
+    assert all(getattr(found, ability) is True for ability in ABILITIES)
+
+
+def test_a_model_that_calls_only_now_and_then() -> None:
+    found = _probe(lambda body: obedient(body) if body.get("seed", 3) == 3 else says("<tool_call>"))
+    assert (found.tools, found.strict, found.parallel) == (True, True, True)
+
+
+def test_newest_models_want_another_limit() -> None:
+    def answer(body: dict[str, Any]) -> Behaviour:
+        words = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        return fails(400, words) if "max_tokens" in body else obedient(body)
+
+    found = _probe(answer)
+    assert all(getattr(found, ability) is True for ability in ABILITIES)
+
+
 def test_usage_in_streams_may_be_refused() -> None:
     def answer(body: dict[str, Any]) -> Behaviour:
         return refuses_part("stream_options") if "stream_options" in body else obedient(body)
