@@ -259,18 +259,18 @@ def _chosen(messages: Sequence[AnyMessage], limits: WireLimits) -> frozenset[str
     if not limits.see or limits.images <= 0:
         return frozenset()
     named: dict[str, None] = {}
-    first = ""
+    first: str | None = None
     for message in messages:
         if isinstance(message, AIMessage | ToolMessage) or isinstance(message.content, str):
             continue
         for block in message.content:
             if isinstance(block, dict) and block.get("type") == "photo":
                 photo_id = str(block.get("photo_id") or "")
-                first = first or photo_id
+                first = photo_id if first is None else first
                 named.pop(photo_id, None)
                 named[photo_id] = None  # a dict remembers the order of its keys
     by_age = [photo_id for photo_id in named if photo_id != first]
-    order = [*by_age, first] if first else by_age
+    order = by_age if first is None else [*by_age, first]
     leave_out = max(0, len(order) - limits.images) + max(0, limits.drop_images)
     return frozenset(order[leave_out:])
 

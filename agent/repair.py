@@ -32,6 +32,8 @@ MAXIMUM_CALLS = 32
 """Calls of one reply that are looked at; no budget allows more."""
 CUT = frozenset({"length", "time"})
 """Ends of a reply that its model did not choose."""
+REFUSAL_LETTERS = 500
+"""A longer reply that begins with regrets goes on to say something."""
 _ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
 _THINKING = re.compile(r"<(/?)(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THINKING_BLOCKS = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking"})
@@ -262,7 +264,8 @@ def _silence(message: AIMessage, text: str, thought: str, finish: str) -> list[P
     refused = message.additional_kwargs.get("refusal") or next(
         (b.get("refusal") for b in blocks if isinstance(b, dict) and b.get("type") == "refusal"), ""
     )
-    if refused or finish == "content_filter" or _REFUSAL.match(text):
+    regrets = len(text) <= REFUSAL_LETTERS and _REFUSAL.match(text)
+    if refused or finish == "content_filter" or regrets:
         said = str(refused or text) or finish
         return [make_problem("refusal", f"the model refuses: {said[:200]!r}", "answered")]
     if finish in CUT:

@@ -287,6 +287,10 @@ def test_refusals_are_known_by_how_they_begin(text: str) -> None:
     assert kinds(written(text)) == ["refusal answered"]
 
 
+def test_regrets_before_an_answer_are_no_refusal() -> None:
+    assert kinds(written("I cannot determine the spot, but I see this: " + "a sign; " * 100)) == []
+
+
 def test_thinking_is_split_off_wherever_its_tags_are() -> None:
     assert split_thinking("<think>a</think>b<think>c</think>d") == ("bd", "a\nc")
     assert split_thinking("a</think>b") == ("b", "a")
