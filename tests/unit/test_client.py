@@ -31,6 +31,7 @@ from agent.asking import (
     ToolsRefusedError,
 )
 from agent.client import LangChainClient, open_client
+from agent.client_request import strict_schema
 from agent.guess import Guess
 from agent.model_settings import ModelSettings
 from agent.trace import EventKind, Trace
@@ -479,6 +480,36 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         open_client(ModelSettings(name="x", provider="anthropic"))
 
 
+def test_a_provider_whose_own_package_is_missing() -> None:
+    with pytest.raises(UnavailableError, match="langchain-anthropic"):
+        open_client(ModelSettings(name="x", provider="anthropic"))
+
+
+def test_openai_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="GRATICULE_MODEL__API_KEY"):
+        open_client(ModelSettings(name="gpt-x"))
+
+
+def test_an_openai_model_object_of_a_program(heard: Heard) -> None:
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
+    script = [says('{"latitude": 45.7, "lo', finish="length"), refuses_part("seed"), says("ok")]
+    with OpenAIStub(script) as stub:
+        model = ChatOpenAI(
+            model=MODEL, base_url=stub.url, api_key=SecretStr("k"), temperature=0.3, max_retries=0
+        )
+        client = LangChainClient(model, ModelSettings(timeout_s=5.0))
+        reply = client.ask(_question(schema=Guess, tools=()), heard)
+        assert client.ask(_question(tools=[_tool()]), heard).text == "ok"
+        assert stub.bodies[0]["temperature"] == 0.3
+        assert stub.bodies[0]["response_format"]["type"] == "json_schema"
+        assert stub.bodies[2]["seed"] is None
+    assert (reply.text, reply.finish, reply.tokens_in) == ('{"latitude": 45.7, "lo', "length", 100)
+    assert client.name == MODEL
+
+
 class Scripted(BaseChatModel):
     """A model object of no provider: streams words, takes tools, has a temperature."""
 
@@ -620,3 +651,20 @@ def test_many_threads_ask_one_server() -> None:
                 )
             )
     assert texts == told
+
+
+def test_strict_schemas_keep_properties_of_any_name() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"default": {"type": "string", "default": "x"}, "enum": {"enum": ["a"]}},
+        "$defs": {"inner": {"properties": {"a": {"default": 1}}}},
+    }
+    assert strict_schema(schema) == {
+        "type": "object",
+        "properties": {"default": {"type": "string"}, "enum": {"enum": ["a"]}},
+        "required": ["default", "enum"],
+        "additionalProperties": False,
+        "$defs": {
+            "inner": {"properties": {"a": {}}, "required": ["a"], "additionalProperties": False}
+        },
+    }
