@@ -16,7 +16,7 @@ from agent.settings import Settings
 from agent.trace import check_trace
 from tests.end_to_end.conftest import Command, Outcome, start
 
-PLAIN = 20
+PLAIN = 24
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 CLOCK = {"seconds", "trace_path"}
 WRONG = ("empty.jpg", "text.png")
@@ -35,12 +35,13 @@ def folder(photos: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Path:
-    """Photos that show nothing, so that locating them is quick."""
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photos that show nothing, under a budget that is spent before anybody reads them."""
+    monkeypatch.setenv("GRATICULE_BUDGET__TOOL_CALLS", "1")
     folder = tmp_path / "plain"
     folder.mkdir()
     for number in range(PLAIN):
-        Image.new("RGB", (64, 48), (number * 10, 80, 120)).save(folder / f"{number:02}.png")
+        Image.new("RGB", (64, 48), (number * 4, 80, 120)).save(folder / f"{number:02}.png")
     return folder
 
 
