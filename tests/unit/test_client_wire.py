@@ -46,7 +46,7 @@ def test_where_the_bytes_are_cut_does_not_matter(cuts: list[int]) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_a_reply_or_a_wire_error(data: bytes) -> None:
     for bytes_ in (data, b"data: " + data, b'data: {"choices": [{"delta": ' + data):
         with suppress(WireError):
@@ -67,7 +67,7 @@ JSONISH = st.recursive(
 
 
 @given(JSONISH)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_json_is_a_reply_or_a_wire_error(data: Any) -> None:
     text = json.dumps(data)
     for sent in (text, f"data: {text}\n\ndata: [DONE]\n", json.dumps({"choices": [data]}),
