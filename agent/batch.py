@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import re
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from agent.batch_journal import Journal
 from agent.batch_rows import BatchPhoto, BatchRow, as_photo, failed_row, row_of
 from encoders.photo_file import read_photo_bytes
 from geo.errors import GeolocationError, InputError, UnavailableError
+from index_builder.files import unwritable
 
 if TYPE_CHECKING:
     from agent.geolocator import Geolocator
@@ -119,7 +121,8 @@ def locate_batch(
         on_progress: called after each row, in the caller's thread.
 
     Raises:
-        InputError: the journal cannot be used, or `concurrency` is out of range.
+        InputError: the journal or the folder of traces cannot be used, or `concurrency` is out of
+            range.
         ConfigError: the journal was made under other settings.
         UnavailableError: another batch writes this journal; it cannot be written; or nothing can
             be located for now. What is done is in the journal.
@@ -131,7 +134,7 @@ def locate_batch(
     with contextlib.ExitStack() as stack:
         if isinstance(journal, Path):
             journal = stack.enter_context(Journal(journal, settings))
-        folder = traces or geolocator.settings.traces
+        folder = _writable(traces or geolocator.settings.traces)
         worker = _Worker(geolocator, journal, folder, trust_metadata, retry_failed)
         ends = _side_by_side(worker, named.values(), concurrency, stop, grace_s)
         tally = _Tally(len(named), on_progress)
@@ -139,6 +142,17 @@ def locate_batch(
             for row, kept in rows:
                 tally.count(row, kept)
                 yield row
+
+
+def _writable(folder: Path) -> Path:
+    """Return a folder for traces: one that cannot be written to would fail every photo."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    return folder
 
 
 class _End(NamedTuple):

@@ -204,6 +204,13 @@ class TestRows:
         (row,) = locate_batch(cast(Geolocator, fake), [named], journal, traces=tmp_path / "t")
         assert Path(row.trace_path).resolve().parent == tmp_path / "t"
 
+    def test_traces_that_cannot_be_written_stop_it_before_it_begins(
+        self, fake: FakeGeolocator, photos: list[Path], journal: Path
+    ) -> None:
+        with pytest.raises(InputError, match="cannot write"):
+            run(fake, photos, journal, traces=photos[0] / "traces")
+        assert fake.seen == []
+
     def test_progress_counts_to_the_end(
         self, fake: FakeGeolocator, photos: list[Path], journal: Path
     ) -> None:
@@ -257,6 +264,19 @@ class TestGoingOn:
         photos[3].write_bytes(whole)
         assert {row.status for row in run(fake, photos, journal, retry_failed=True)} == {"located"}
         assert fake.seen == [photos[3].name]
+
+    def test_a_failure_of_the_same_bytes_is_tried_again(
+        self, settings: Settings, photos: list[Path], journal: Path
+    ) -> None:
+        def refuse(path: Path) -> None:
+            raise InputError("not today")
+
+        geolocator = FakeGeolocator(settings, refuse)
+        run(geolocator, photos, journal)
+        geolocator.before = lambda path: None
+        assert {row.status for row in run(geolocator, photos, journal)} == {"failed"}
+        rows = run(geolocator, photos, journal, retry_failed=True)
+        assert {row.status for row in rows} == {"located"}
 
     def test_a_row_that_was_cut_off_is_done_again(
         self, fake: FakeGeolocator, photos: list[Path], journal: Path
