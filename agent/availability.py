@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.gallery_family import HeldGallery, held_gallery, look_at
 from agent.recipes import RECIPES, Recipe
 from agent.settings import Settings
 from agent.worldwide import AUTO, NONE, PACKAGES
 from encoders.families import FAMILIES
-from encoders.identity import EMBEDDED, PUBLISHED_FAMILIES, EncoderIs, tell_encoder
+from encoders.identity import PUBLISHED_FAMILIES, tell_encoder
 from encoders.photo_file import printable
 from encoders.weights import catalogue
 from geo.errors import InputError, UnavailableError
@@ -22,7 +23,6 @@ from tools.evidence import Record
 if TYPE_CHECKING:
     from encoders.base import AlignedEncoder
     from index_builder.gallery import Gallery
-    from index_builder.manifest import Manifest
 
 INSTALL = "pip install 'graticule[encoders]'"
 PROVIDERS = "pip install 'graticule[providers]'"
@@ -53,17 +53,6 @@ class _Lack(NamedTuple):
     """Whether what was given is wrong; otherwise something is not there."""
 
 
-class _Held(NamedTuple):
-    """What a gallery says of itself."""
-
-    name: str
-    kind: str
-    family: str
-    """Of the encoder that made it; empty where it cannot be told."""
-    made_by: str
-    load: str
-
-
 class _Given(NamedTuple):
     """What was said of the encoder for worldwide search."""
 
@@ -85,7 +74,7 @@ class _Here:
     """What recipes are measured against."""
 
     model_lack: str
-    galleries: tuple[_Held, ...]
+    galleries: tuple[HeldGallery, ...]
     encoder: "_Given"
     lacking: dict[str, str]
     """Name in the catalogue of weights -> what to do to have it, for those that are not here."""
@@ -106,7 +95,7 @@ def availability(
         UnavailableError: a Qdrant server does not answer.
     """
     key = settings.qdrant_api_key.get_secret_value() or None
-    held = tuple(_look_at(place, key) for place in galleries)
+    held = tuple(look_at(place, key) for place in galleries)
     here = _Here(_model_lack(settings), held, _given(encoder), _lacking(settings.home))
     rows = []
     for recipe in RECIPES:
@@ -140,7 +129,7 @@ def check_recipe(
     """
     from geo.paths import home as usual_home
 
-    held = tuple(_held(gallery.name, gallery.manifest) for gallery in galleries)
+    held = tuple(held_gallery(gallery.name, gallery.manifest) for gallery in galleries)
     model_lack = "" if has_model else _no_model()
     here = _Here(model_lack, held, _given(encoder), _lacking(home or usual_home()))
     lacks = list(_lacks(recipe, here))
@@ -151,39 +140,22 @@ def check_recipe(
     raise InputError(message) if any(lack.given for lack in lacks) else UnavailableError(message)
 
 
-def gallery_family(manifest: "Manifest") -> str:
-    """Return the family of the encoder that made a gallery; empty where it cannot be told.
+def recipe_encoder(
+    recipe: Recipe,
+    galleries: "Sequence[Gallery]" = (),
+    encoder: "str | Path | AlignedEncoder | None" = AUTO,
+) -> "str | Path | AlignedEncoder | None":
+    """Return the encoder that a recipe scores places with: `auto` is that of its own family.
 
-    A gallery states it. One that is older than that statement names what its encoder was loaded
-    by, which tells it unless that is a service, or a folder that has gone or holds another now.
+    That is what made the gallery it searches, else the family's published weights; `auto` stays
+    where a recipe takes any family, or where neither is to be had.
     """
-    made = manifest.encoder
-    if made.family:
-        return made.family
-    try:
-        told = tell_encoder(made.load)
-    except InputError:
-        told = EncoderIs("")
-    if told.family and told.name in ("", made.name):
-        return told.family
-    return made.name if made.name in (*FAMILIES, EMBEDDED) else ""
-
-
-def _look_at(place: Path | str, api_key: str | None) -> _Held:
-    if str(place).startswith(("http://", "https://")):
-        from index_builder.server_points import open_collection
-
-        manifest, store = open_collection(str(place), api_key=api_key)
-        store.close()
-        return _held(str(place), manifest)
-    from index_builder.manifest import read_manifest
-
-    return _held(Path(place).resolve().name, read_manifest(Path(place)))
-
-
-def _held(name: str, manifest: "Manifest") -> _Held:
-    made = manifest.encoder
-    return _Held(printable(name), manifest.kind, gallery_family(manifest), made.name, made.load)
+    if encoder != AUTO or not recipe.family:
+        return encoder
+    held = [held_gallery(gallery.name, gallery.manifest) for gallery in galleries]
+    loads = [one.load for one in held if _fits(recipe, one)]
+    published = [recipe.family] if recipe.family in PUBLISHED_FAMILIES else []
+    return next(iter([*loads, *published]), AUTO)
 
 
 def _lacking(home: Path) -> dict[str, str]:
@@ -232,7 +204,7 @@ def _lacks(recipe: Recipe, here: _Here) -> Iterator[_Lack]:
         yield _Lack(_no_gallery(recipe, here), given=True)
 
 
-def _fits(recipe: Recipe, held: _Held) -> bool:
+def _fits(recipe: Recipe, held: HeldGallery) -> bool:
     return held.kind in recipe.galleries and recipe.family in ("", held.family)
 
 
@@ -274,7 +246,7 @@ def _no_gallery(recipe: Recipe, here: _Here) -> str:
     return f"no gallery of {kinds}{made} is open{why}; build one: {build}, and name it: --gallery"
 
 
-def _misfit(held: _Held, recipe: Recipe) -> str:
+def _misfit(held: HeldGallery, recipe: Recipe) -> str:
     shown = f"{held.name!r} holds {held.kind}"
     if held.kind not in recipe.galleries:
         return shown
@@ -283,7 +255,7 @@ def _misfit(held: _Held, recipe: Recipe) -> str:
     return f"{held.name!r} does not tell the family of its encoder {printable(held.made_by, 60)!r}"
 
 
-def _unloadable(recipe: Recipe, here: _Here, fitting: Sequence[_Held]) -> list[str]:
+def _unloadable(recipe: Recipe, here: _Here, fitting: Sequence[HeldGallery]) -> list[str]:
     """Return what keeps the recipe's encoder from loading, by the easiest of its ways."""
     ways = [_way(load, here) for load in _loads(recipe, here, fitting)]
     if ways:
@@ -292,7 +264,7 @@ def _unloadable(recipe: Recipe, here: _Here, fitting: Sequence[_Held]) -> list[s
     return [f"no weights of {recipe.family} were published; train one: {train}", *_packages()]
 
 
-def _loads(recipe: Recipe, here: _Here, fitting: Sequence[_Held]) -> list[str]:
+def _loads(recipe: Recipe, here: _Here, fitting: Sequence[HeldGallery]) -> list[str]:
     """Return what an encoder of the recipe's family could be loaded by."""
     if fitting:
         return [held.load for held in fitting]

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from agent.batch_journal import Journal
 from agent.batch_rows import BatchPhoto, BatchRow, as_photo, failed_row, row_of
+from agent.batch_settings import settings_of
 from encoders.photo_file import read_photo_bytes
 from geo.errors import GeolocationError, InputError, UnavailableError
 from index_builder.files import unwritable
@@ -34,9 +35,6 @@ OUTAGE_ROWS = 5
 """So many photos in a row that something missing keeps from an answer are an outage."""
 LOOK_S = 0.2
 """How often a stop is looked for."""
-MODEL_KEYS = {"provider", "name", "temperature", "seed", "max_tokens", "image_side_px", "images"}
-"""Settings of a model that shape its answers; where it is served does not."""
-SETTINGS_KEYS = {"budget", "geocoder", "geocoder_url", "recipe", "overpass_url"}
 
 
 @dataclass(frozen=True)
@@ -57,34 +55,6 @@ class BatchProgress:
 
 
 OnProgress = Callable[[BatchProgress], None]
-
-
-def settings_of(
-    geolocator: "Geolocator", *, trust_metadata: bool = False, **stated: JsonValue
-) -> dict[str, JsonValue]:
-    """Return the settings that shape a batch's rows, flat: rows of others are not mixed with them.
-
-    Args:
-        geolocator: whose settings and galleries count.
-        trust_metadata: see `Geolocator.locate`.
-        stated: what was said to the geolocator besides: its encoder, its places.
-    """
-    settings = geolocator.settings
-    shown = settings.model_dump(mode="json", include=SETTINGS_KEYS)
-    model = settings.model.model_dump(mode="json", include=MODEL_KEYS)
-    # A model without a name is the server's first one: then the server tells which it is.
-    shown["model"] = model if model["name"] else model | {"url": settings.model.url}
-    flat = {
-        f"{name}.{key}" if key else name: value
-        for name, held in shown.items()
-        for key, value in (held.items() if isinstance(held, dict) else [("", held)])
-    }
-    galleries: list[JsonValue] = [
-        f"{gallery.name} ({gallery.manifest.kind}, {gallery.manifest.photos} of "
-        f"{gallery.manifest.encoder.fingerprint[:12]})"
-        for gallery in geolocator.bench.galleries
-    ]
-    return {**flat, "galleries": galleries, "trust_metadata": trust_metadata, **stated}
 
 
 def locate_batch(

@@ -105,8 +105,8 @@ class _Run:
     def __init__(
         self, geolocator: "Geolocator", chosen: Chosen, out: Path, photos: "Sequence[BatchPhoto]"
     ) -> None:
-        from agent.batch import settings_of
         from agent.batch_journal import Journal
+        from agent.batch_settings import settings_of
 
         self.geolocator, self.out, self.photos = geolocator, out, photos
         self.trust_metadata = chosen.trust_metadata

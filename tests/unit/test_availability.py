@@ -13,7 +13,13 @@ from typing import Any, cast
 import pytest
 from pydantic import JsonValue
 
-from agent.availability import Availability, availability, check_recipe, gallery_family
+from agent.availability import (
+    Availability,
+    availability,
+    check_recipe,
+    recipe_encoder,
+)
+from agent.gallery_family import gallery_family
 from agent.model_settings import ModelSettings
 from agent.recipes import RECIPES, find_recipe
 from agent.settings import Settings
@@ -227,6 +233,17 @@ class TestEncoders:
         recipe = find_recipe("g3", has_model=True)
         check_recipe(recipe, has_model=True, encoder=held, galleries=galleries, home=settings.home)
         assert "of family g3" in str(refusal("dualgeo", settings, encoder=held))
+
+    def test_auto_is_the_recipes_own_family(self) -> None:
+        g3, dualgeo, any_family = (
+            find_recipe(name, has_model=True) for name in ("g3", "dualgeo", "agentic")
+        )
+        trained = [open_gallery(manifest("geoclip")), open_gallery(manifest("g3", load="/mine"))]
+        assert recipe_encoder(g3, trained) == "/mine"
+        assert recipe_encoder(g3, trained, "none") == "none"
+        assert recipe_encoder(g3) == "g3"
+        assert recipe_encoder(dualgeo, trained) == "auto"
+        assert recipe_encoder(any_family, trained) == "auto"
 
     def test_without_a_model_one_that_needs_none_is_named(self, settings: Settings) -> None:
         error = refusal("agentic", settings, has_model=False)

@@ -14,10 +14,11 @@ from typing import Any, cast
 import pytest
 
 from agent.answer import Answer, Radii
-from agent.batch import OUTAGE_ROWS, BatchProgress, locate_batch, settings_of
+from agent.batch import OUTAGE_ROWS, BatchProgress, locate_batch
 from agent.batch_journal import Journal
 from agent.batch_output import COLUMNS, check_output, write_rows
 from agent.batch_rows import BatchPhoto, BatchRow, as_photo, find_photos, row_of
+from agent.batch_settings import settings_of
 from agent.geolocator import Geolocator
 from agent.model_settings import ModelSettings
 from agent.settings import Settings
@@ -313,6 +314,13 @@ class TestGoingOn:
                 run(fake, photos, journal, **options)
             assert "delete the journal" in str(caught.value)
         assert journal.read_bytes() == before
+
+    def test_of_a_table_of_settings_only_what_differs_is_named(
+        self, fake: FakeGeolocator, photos: list[Path], journal: Path
+    ) -> None:
+        run(fake, photos, journal, stated={"recipe": {"name": "g3", "retrieve": 20}})
+        with pytest.raises(ConfigError, match=r"settings: recipe\.retrieve was 20, now 30; go on"):
+            run(fake, photos, journal, stated={"recipe": {"name": "g3", "retrieve": 30}})
 
     def test_settings_that_shape_answers_count_and_secrets_do_not(
         self, settings: Settings, tmp_path: Path
