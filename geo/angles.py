@@ -13,7 +13,7 @@ from geo.errors import InputError
 
 REMEDY = "write it like 48.8584, 2.2945 or 48°51'30\"N 2°17'40\"E, or paste a map link"
 
-_GLYPHS = str.maketrans(
+GLYPHS = str.maketrans(
     dict.fromkeys("°º˚ᵒ∘⁰◦゜", "°")
     | dict.fromkeys("'′’‘ʹʼ´`‛＇‵ʻˊ", "'")
     | dict.fromkeys('"″”“˝‟ʺ＂〃', '"')
@@ -25,6 +25,7 @@ _GLYPHS = str.maketrans(
     # Invisible marks that copying from a web page leaves behind.
     | dict.fromkeys("\u200b\u200e\u200f\u202a\u202c\u2060\u2066\u2069\ufeff", "")
 )
+"""What people write for the signs of an angle, in plain signs; invisible marks become nothing."""
 _WORDS = (
     ("degree", r"degrees?|degs?|d"),
     ("minute", r"minutes?|mins?|m"),
@@ -89,7 +90,7 @@ def _refuse(text: str, reason: str) -> NoReturn:
 
 def _plain(text: str) -> str:
     """Return the text in plain glyphs: ASCII digits, one sign for each unit, decimal points."""
-    plain = text.translate(_GLYPHS)
+    plain = text.translate(GLYPHS)
     plain = "".join(str(unicodedata.decimal(c, c)) for c in plain).strip()
     plain = re.sub(r"[\"']([A-Za-z]+)[\"'](?=\s*[:=])", r"\1", plain)  # {"lat": 1, "lon": 2}
     if re.fullmatch(r"\(.*\)|\[.*\]|\{.*\}", plain, re.DOTALL):
