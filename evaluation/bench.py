@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITES = ("geo", "text", "gallery", "locate", "encoders", "train", "service", "index", "build")
-ON_PHOTOS = ("text", "gallery")
-"""Suites that need a folder of real photos; no such photos come with the product."""
+SUITES = (
+    "geo", "text", "gallery", "replies", "locate", "encoders", "train", "service", "index", "build",
+)  # fmt: skip
+ON_PHOTOS = ("text", "gallery", "replies")
+"""Suites that need a folder of real photos, or answers to them; none come with the product."""
 MANIFEST = "photos/manifest.csv"
 
 
