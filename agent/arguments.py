@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from agent.asking import Problem, ProblemAction
 from agent.call_json import LooseJsonError, read_json
+from agent.call_shapes import make_problem
 from agent.numbers import degrees, pair, read_number
-from agent.written_calls import make_problem
 from tools.evidence import ToolError
 
 Schema = Mapping[str, Any]
@@ -201,7 +201,8 @@ class _Fitter:
             fitted = trial.fit(value, kind, where)
             if _is(fitted, kind):
                 self.problems += trial.problems
-                return fitted
+                nothing = nullable and isinstance(fitted, str) and fitted in _NOTHING
+                return None if nothing else fitted
         return value
 
     def enum(self, value: object, allowed: Sequence[object], where: str) -> object:
@@ -211,19 +212,17 @@ class _Fitter:
         return self.changed(where, value, meant[0]) if len(meant) == 1 else value
 
     def number(self, value: object, schema: Schema, where: str) -> object:
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        number = value
-        if isinstance(value, str) and len(value) < 200:
+        lone = value[0] if isinstance(value, list) and len(value) == 1 else value
+        number = lone
+        if isinstance(lone, str) and len(lone) < 200:
             name = where.rpartition(".")[2]
-            number = degrees(value, name)
-            number = read_number(value, name, schema) if number is None else number
+            number = degrees(lone, name)
+            number = read_number(lone, name, schema) if number is None else number
         if isinstance(number, bool) or not isinstance(number, int | float):
             return value
         if schema["type"] == "integer" and isinstance(number, float):
-            number = int(number) if number.is_integer() else number
-        same = type(number) is type(value) or not isinstance(value, str)
-        return number if same else self.changed(where, value, number)
+            number = int(number) if number.is_integer() and abs(number) < 2**53 else number
+        return self.changed(where, value, number) if isinstance(value, str | list) else number
 
     def boolean(self, value: object, where: str) -> object:
         meant = {"true": True, "false": False}

@@ -25,7 +25,8 @@ from langchain_core.tools import BaseTool
 from agent.arguments import BAD, clean_arguments, fields_of, fit_arguments
 from agent.asking import Problem
 from agent.call_json import CutJsonError, LooseJsonError, read_json
-from agent.written_calls import RawCall, ToolNames, find_calls, make_problem, unknown_tool
+from agent.call_shapes import RawCall, ToolNames, make_problem, unknown_tool
+from agent.written_calls import find_calls
 from tools.evidence import short_id
 
 MAXIMUM_CALLS = 32

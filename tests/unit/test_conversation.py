@@ -19,6 +19,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    convert_to_openai_messages,
 )
 from PIL import Image
 
@@ -354,6 +355,7 @@ def test_any_history_becomes_one_that_servers_accept(
             assert message.content
     assert waiting == []
     assert limits.tool_messages or "tool" not in types
+    assert json.dumps(convert_to_openai_messages(wired.messages), allow_nan=False)
 
 
 def test_a_picture_is_made_once_and_the_cache_has_a_limit(
