@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         log = ours.model.with_suffix(".log")
         _say(f"Starting the server (log: {log}) ...")
         with serving(python, ours.model, log, _say) as url:
-            return _run_tests(url, log, for_pytest)
+            return _run_tests(url, python, log, for_pytest)
     except UnavailableError as error:
         _say(f"No server to test against: {error}")
         return 2
@@ -57,10 +57,11 @@ def ensure_model(python: Path, folder: Path) -> None:
     made_by.write_text(maker)
 
 
-def _run_tests(url: str, log: Path, arguments: list[str]) -> int:
+def _run_tests(url: str, python: Path, log: Path, arguments: list[str]) -> int:
     command = [sys.executable, "-m", "pytest", "tests/vllm", "-o", "log_cli=true"]
     command += ["--log-cli-level=INFO", "--log-cli-format=%(message)s", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "VLLM_TEST_URL": url})
+    environment = {**os.environ, "VLLM_TEST_URL": url, "VLLM_TEST_PYTHON": str(python)}
+    done = subprocess.run(command, cwd=ROOT, env=environment)
     if done.returncode:
         _say(f"Last lines of the server's log {log}:\n{tail(log)}")
     return done.returncode

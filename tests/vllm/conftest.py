@@ -1,5 +1,6 @@
 """The server that `make test-vllm` started, a tap on its wire, and 50 photos to locate."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.vllm.server import NAME
 from tests.vllm.wiretap import Wiretap, tapped
 
 VARIABLE = "VLLM_TEST_URL"
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing
 
 
 @pytest.fixture(scope="session")
