@@ -48,6 +48,7 @@ _PAIR = frozenset(
 _ANSWER = frozenset(
     ("location", "position", "answer", "guess", "prediction", "estimate", "result", "final")
 )
+_LISTED = frozenset(("location", "answer", "guess", "prediction", "estimate"))
 _FINAL = frozenset(("final", "answer", "best", "conclusion", "chosen", "commit", "committed"))
 _ASIDE = frozenset(
     (
@@ -233,17 +234,20 @@ def _read_pair(
     key: str, node: Node, place: Place, stand: tuple[bool, bool], positions: Positions
 ) -> None:
     """Read `[latitude, longitude]` or `"48.85, 2.29"` under a key for both."""
-    strong = bool(set(key_words(key)) & (_PAIR | LATITUDE))
-    if isinstance(node, Array) and strong and all(isinstance(x, Scalar) for x in node.items):
+    words = set(key_words(key))
+    strong = bool(words & (_PAIR | LATITUDE))
+    listed = strong or bool(words & _LISTED)
+    if isinstance(node, Array) and listed and all(isinstance(x, Scalar) for x in node.items):
         positions.named = True
         _read_list(key, node, place, stand, positions)
     elif isinstance(node, Scalar):
         positions.named = positions.named or strong
-        mentions = find_coordinates(f"{'coordinates: ' if strong else ''}{node.text}")
+        said = f"coordinates: {node.text}" if strong else node.text
+        mentions = find_coordinates(said)
         for rejected in mentions.rejected:
             positions.rejected.append(_rejection(rejected.text, rejected.reason))
         for found in mentions.found:
-            if node.cut and found.text[-1:] == node.text.rstrip()[-1:]:
+            if node.cut and not re.search(r"\w", said[found.end :]):
                 reason = "ends the reply: more digits may be missing"
                 positions.rejected.append(_rejection(found.text, reason))
                 continue
@@ -267,7 +271,13 @@ def _read_list(
     first, second = node.items
     if kinds == ["Point"] or (words and words[0] in LONGITUDE) or key.lower().startswith("lonlat"):
         first, second = second, first
+    before = len(positions.found)
     _join(first, second, place, stand, positions)
+    for position in positions.found[before:]:
+        if max(abs(position.latitude), abs(position.longitude)) <= 1:
+            positions.found.remove(position)
+            reason = "are both within 1: they may be shares of a picture"
+            positions.rejected.append(_rejection(position.text, reason))
 
 
 def _shown(node: Node) -> str:

@@ -13,13 +13,17 @@ from geo.angles import parse_pair
 from geo.coordinate import Coordinate
 from geo.errors import InputError
 from geo.written_angles import Written, plain, written_angles
-from geo.written_pairs import NULL_ISLAND, Pair, written_pairs
+from geo.written_pairs import MARGIN, NULL_ISLAND, Pair, written_pairs
 
 MAXIMUM_TEXT = 100_000
 """Characters of a text that are read; a text longer than that is said to be."""
 MOST_REJECTED = 50
 
 _LINK = re.compile(r"(?:https?://|(?<![^\W_])geo:)[^\s<>\"`|{}]{1,2000}", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?:[\s*_`\"'(:=~≈]|(?:approximately|approx|about|around|roughly|circa|ca|estimated|near)\b\.?)*+",
+    re.IGNORECASE,
+)
 _EXPONENT = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{0,30})?[eE][+-]?[0-9]{1,4}")
 
 
@@ -92,10 +96,13 @@ def parse_angle(text: str, axis: str) -> float:
     if _EXPONENT.fullmatch(text):  # JSON may write one
         number = float(text)
     else:
-        written = list(written_angles(plain(f"{label} {text[:101]}")))
-        if len(text) > 100 or len(written) != 1 or not _whole(text, label, written[0]):
+        read = MARGIN.sub("", plain(text[:101]))
+        written = list(written_angles(read))
+        if len(text) > 100 or len(written) != 1 or not _whole(read, written[0]):
             raise InputError(f"{shown} is not one angle: write it in decimal degrees")
-        number = _degrees(written[0], shown)
+        if written[0].label not in ("", label):
+            raise InputError(f"{shown} is called {written[0].label}: name each value once")
+        number = _degrees(written[0]._replace(label=label), shown)
     limit = 90 if label == "lat" else 180
     if not abs(number) <= limit:
         swapped = " (are latitude and longitude swapped?)" if abs(number) <= 180 else ""
@@ -114,13 +121,12 @@ def _degrees(written: Written, shown: str) -> float:
     return parse_pair(f"lat 1; {_canonical(written)}")[1]
 
 
-def _whole(text: str, label: str, written: Written) -> bool:
-    """Tell whether the angle is all that the text states."""
-    rest = plain(f"{label} {text}")[written.end :]
+def _whole(text: str, written: Written) -> bool:
+    """Tell whether the angle is all that the text states, but for `about` and a note behind it."""
+    before, after = text[: written.start], text[written.end :]
     return (
-        written.start == 0
-        and written.label == label
-        and re.fullmatch(r"[\s.,;)*_`\"'°]*(?:\([^\d()]*\))?[\s.]*", rest) is not None
+        _ABOUT.fullmatch(before) is not None
+        and re.fullmatch(r"[\s.,;)*_`\"'°]*(?:\([^\d()]*\))?[\s.]*", after) is not None
     )
 
 

@@ -21,11 +21,17 @@ _LONGITUDE = (
     "longitudine|longitude|longitud|long|lon|lng|längengrad|länge|долгота|经度|經度|経度|경도"
 )
 _LABEL = rf"(?:(?:{_LATITUDE}|{_LONGITUDE})(?![^\W\d_]))"
-_HEMISPHERE = r"(?:[NSEW]|(?i:north|south|east|west))(?![^\W\d_])"
-_CHINESE = dict(zip("北南东東西", "NSEEW", strict=True))
+_WORDS = {
+    "N": "northern north nord norte север 北",
+    "S": "southern south sud süd sur sul юг 南",
+    "E": "eastern east este est ost leste восток 东 東",
+    "W": "western west ouest oeste ovest запад 西",
+}
+_LETTERS = {word: letter for letter, words in _WORDS.items() for word in words.split()}
+_HEMISPHERE = rf"(?:[NSEW]|(?i:{'|'.join(_LETTERS)}))(?![^\W\d_])"
 # A dash held apart by a space, or a row of dots, leads to a number and is no sign of it.
 _FILLER = (
-    r"(?:[^\w+,;|-]|-(?=[\s*])|\b(?:is|of|at|to be|about|around|approximately|approx|roughly|near"
+    r"(?:[^\w+,;-]|-(?=[\s*])|\b(?:is|of|at|to be|about|around|approximately|approx|roughly|near"
     r"|circa|ca|estimated|value|degrees?|deg|decimal|wgs ?84)\b){0,16}+"
 )
 _DEGREE = r"\s?(?:°(?!\s?[CF]\b)|(?i:degrees?|degs?)\b\.?|d(?=\s?\d)|度)"
@@ -42,7 +48,8 @@ _SPACED = re.compile(rf"(?P<sign>[+-])?(?P<d>{_D})\s(?P<m>\d{{1,2}}(?:\.\d{{1,20
                      rf"(?:\s(?P<s>\d{{1,2}}(?:\.\d{{1,20}})?)(?![\d.]))?")  # fmt: skip
 _LED = re.compile(
     rf"(?:(?<![^\W_])(?P<ward>(?i:north|south|east|west))(?i:ern)?\s)?(?<![^\W_])(?P<label>(?i:{_LABEL}))"
-    rf"(?:\s?\(\s?°?\s?(?P<inside>{_HEMISPHERE})\s?\))?(?i:{_FILLER})$"
+    rf"(?:\s?\(\s?°?\s?(?P<inside>{_HEMISPHERE})\s?\))?(?i:{_FILLER})"
+    rf"(?:(?P<near>{_HEMISPHERE})[\s:*_]{{0,3}})?$"
 )
 _ORDER = re.compile(
     rf"(?<![^\W_])(?P<first>{_LABEL})[\W_]{{1,4}}(?:and\s)?(?P<second>{_LABEL})"
@@ -52,8 +59,12 @@ _ORDER = re.compile(
 _FRONT = re.compile(
     rf"(?<![^\W_])(?P<h>{_HEMISPHERE}|[北南][纬緯]|[东東西][经經経])[\s:*_]{{0,3}}$"
 )
+# `33.86 (S)` and `33.86, S` too: a letter that is passed over would be the wrong half of the Earth.
+# A lone O is Ost or Oeste: it is kept, for `geo.angles` to refuse.
 _BEHIND = re.compile(
-    rf"(?:(?:\s{{0,2}}|(?<=°)\s{{0,16}})(?P<h>{_HEMISPHERE})|(?<=°)\s?(?P<small>[nsew])(?![^\W_]))"
+    rf"(?:\s{{0,2}}|(?<=°)\s{{0,16}})(?P<h>{_HEMISPHERE})"
+    rf"|\s?(?:\(\s?(?P<inside>{_HEMISPHERE})\s?\)|,\s?(?P<after>{_HEMISPHERE})(?=\s?(?:[,;)\n]|\Z)))"
+    rf"|(?<=°)\s?(?P<small>[nsewO])(?![^\W_])"
 )
 _TRAIL = re.compile(rf"\s{{1,2}}(?P<label>{_LABEL})(?![^\w,;|\n]{{0,6}}[+-]?\d)", re.IGNORECASE)
 
@@ -121,12 +132,13 @@ def _written(text: str, since: int, match: re.Match[str]) -> Written:
     order = _ORDER.search(before)
     led = None if order else _LED.search(before)
     front = None if order or led else _FRONT.search(before)
-    spaced = _spaced(text, match, front is not None or bool(led and (led["ward"] or led["inside"])))
+    named = (led["near"] or led["inside"] or led["ward"]) if led else front["h"] if front else ""
+    spaced = _spaced(text, match, bool(named))
     numbers, end = _numbers(spaced or match), (spaced or match).end()
-    hemisphere = _letter(led["ward"] or led["inside"] if led else front["h"] if front else "")
+    hemisphere = _letter(named)
     behind = None if front or (led and hemisphere) else _BEHIND.match(text, end)
     if behind:
-        hemisphere, end = _letter(behind["h"] or behind["small"]), behind.end()
+        hemisphere, end = _letter(behind[behind.lastgroup or "h"]), behind.end()
     trail = None if led or order else _TRAIL.match(text, end)
     lead = led or front
     return Written(
@@ -157,7 +169,9 @@ def _numbers(match: re.Match[str]) -> tuple[str, ...]:
 
 
 def _letter(word: str | None) -> str:
-    return _CHINESE.get(word[0], word[0].upper()) if word else ""
+    if not word:
+        return ""
+    return _LETTERS.get(word.lower()) or _LETTERS.get(word[0]) or word[0].upper()
 
 
 def _axis(label: str) -> str:

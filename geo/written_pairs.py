@@ -40,9 +40,9 @@ _UNIT = re.compile(
     r"|million|billion|percent)\b",
     re.IGNORECASE,
 )
-_GLUED = re.compile(r"(?:[\w#\\-]|[$€£¥]\s?)$")
+_GLUED = re.compile(r"(?:[\w#\\-]|[$€£¥]\s?)\Z")
 _RANGE = re.compile(r"\s*(?:-|–|—|~|to|and|or|through|until)\s*", re.IGNORECASE)
-_MARGIN = re.compile(r"\s?(?:±|\+/-)\s?[\d.]{1,20}")
+MARGIN = re.compile(r"\s?(?:±|\+/-)\s?[\d.]{1,20}")
 _POINT = re.compile(r"\bPoint\b.{0,40}$", re.DOTALL)
 
 
@@ -86,7 +86,7 @@ def _joined(text: str, angles: Sequence[Written], index: int) -> bool:
     one, two = angles[index : index + 2]
     if not one.axis or not two.axis or one.axis == two.axis:
         return False
-    gap = _MARGIN.sub("", text[one.end : two.start])
+    gap = MARGIN.sub("", text[one.end : two.start])
     if one.label and two.label:
         return len(gap) <= 80 and not any(letter.isdigit() for letter in gap)
     return len(gap) <= 40 and _BETWEEN.fullmatch(gap) is not None
@@ -177,10 +177,11 @@ def _judged(text: str, one: Written, two: Written) -> Iterator[Pair]:
     least, most = sorted((one.decimals, two.decimals))
     told = strong and (most >= 1 or bool(one.sign or two.sign) or bool(one.order))
     weak = _WEAK.search(near) is not None and (least >= 2 or (least and most >= 3))
+    alone = near.endswith("(") and after.startswith(")") and least >= 2
     minutes = one.marked and two.marked and len(one.numbers) > 1 and len(two.numbers) > 1
     if not any(degrees) and (strong or weak or most or near.strip() in ("", "(", "[")):
         yield Pair(one, two, NULL_ISLAND)
-    elif not (told or weak or minutes or (least >= 1 and most >= 3)):
+    elif not (told or weak or alone or minutes or (least >= 1 and most >= 3)):
         if strong:
             yield Pair(one, two, "are whole numbers: say which is the latitude")
     elif max(degrees) <= 1 and not one.order:
