@@ -58,7 +58,9 @@ def ensure_model(python: Path, folder: Path) -> None:
 
 
 def _run_tests(url: str, python: Path, log: Path, arguments: list[str]) -> int:
-    command = [sys.executable, "-m", "pytest", "tests/vllm", "-o", "log_cli=true"]
+    chosen = any(Path(argument.partition("::")[0]).exists() for argument in arguments)
+    command = [sys.executable, "-m", "pytest", *([] if chosen else ["tests/vllm"])]
+    command += ["-o", "log_cli=true"]
     command += ["--log-cli-level=INFO", "--log-cli-format=%(message)s", *arguments]
     environment = {**os.environ, "VLLM_TEST_URL": url, "VLLM_TEST_PYTHON": str(python)}
     done = subprocess.run(command, cwd=ROOT, env=environment)

@@ -33,6 +33,7 @@ def write_photos(folder: Path) -> list[Path]:
         path = folder / f"colour-{number:02d}.png"
         photo_of(*generator.uniform((-60, -170), (70, 170))).save(path)
         drawn.append(path)
+    assert len(set(drawn)) == COUNT
     return drawn
 
 
