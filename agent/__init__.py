@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.answer import Answer
+    from agent.entry import make_graph
     from agent.geolocator import Geolocator
 
-__all__ = ["Answer", "Geolocator"]
+__all__ = ["Answer", "Geolocator", "make_graph"]
 
 
 def __getattr__(name: str) -> object:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> object:
         from agent.answer import Answer
 
         return Answer
+    if name == "make_graph":
+        from agent.entry import make_graph
+
+        return make_graph
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -88,8 +88,14 @@ class Answer(Record):
     verdicts: tuple[Verdict, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     missing: tuple[str, ...] = ()
-    """What this machine lacks that could have said more, each in one line with its remedy."""
+    """What was not there that could have said more, one line each: on this machine, with its
+    remedy, or in this run, where something failed."""
     steps: tuple[Step, ...] = ()
+    recipe: str = "pipeline"
+    driver: str = "pipeline"
+    """Who decided: `pipeline`, or the model's name."""
+    picked_by: str = "belief"
+    """The rule that chose the coordinate, and why not the recipe's own where it could not."""
     photo_id: str
     photo_name: str
     claimed_latitude: Latitude | None = None

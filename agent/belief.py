@@ -32,8 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agent.factors import CandidateGroup, CountryGroup, Floats, Prior, Settlements
-from geo import regions, sphere
+from agent.factors import (
+    CandidateGroup,
+    CountryGroup,
+    Floats,
+    Prior,
+    Settlements,
+    prior_of,
+)
+from geo import sphere
 from tools.evidence import Evidence, Latitude, Longitude, Record, Share
 
 LOSS_SCALES_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
@@ -47,6 +54,8 @@ LEAST_DENSITY = 1 / 149e6
 """Photos per km2 of all land, of all photos. Where the prior has less, kernels that overlap are
 no surprise: their tails reach out to sea and into deserts because they know no coast."""
 BIN_DEG = 5.0
+BUCKETS = 4096
+"""Rings that sort distances roughly before a radius is found; it does not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -55,48 +64,60 @@ class Belief:
 
     Attributes:
         points: `[N, 2]` latitude, longitude in degrees.
+        unit: `[N, 3]` the same as unit vectors.
         mass: `[N]`, sums to 1.
         extent_km: `[N]` radius that each point stands for.
-        countries: `N` ISO 3166-1 alpha-2 codes, empty at sea.
+        country: `[N]` index into `codes`.
+        codes: ISO 3166-1 alpha-2, empty at sea.
     """
 
     points: Floats
+    unit: Floats
     mass: Floats
     extent_km: Floats
-    countries: NDArray[np.str_]
+    country: NDArray[np.intp]
+    codes: NDArray[np.str_]
+
+    @property
+    def countries(self) -> NDArray[np.str_]:
+        """Country code of each point, `[N]`."""
+        return self.codes[self.country]
 
     @cached_property
     def centre(self) -> tuple[float, float]:
         """Latitude and longitude of the point with the highest expected score."""
-        order = np.argsort(-self.mass, kind="stable")
-        tried = self.points[order[:CENTRES]]
-        near, rest = order[:EXACT_POINTS], order[EXACT_POINTS:]
-        tail, tail_mass = _binned(self.points[rest], self.mass[rest])
-        points = np.concatenate([self.points[near], tail])
-        mass = np.concatenate([self.mass[near], tail_mass])
-        distance = sphere.haversine_km(
-            tried[:, None, 0], tried[:, None, 1], points[None, :, 0], points[None, :, 1]
-        )
-        score = sum(np.exp(-distance / scale) @ mass for scale in LOSS_SCALES_KM)
-        best = tried[int(np.argmax(score))]
+        heavy = _heaviest(self.mass, EXACT_POINTS)
+        tried = heavy[:CENTRES]
+        light = np.ones(len(self.mass), dtype=np.bool_)
+        light[heavy] = False
+        tail, tail_mass = _binned(self.points, np.where(light, self.mass, 0.0))
+        others = np.concatenate([self.unit[heavy], tail])
+        mass = np.concatenate([self.mass[heavy], tail_mass]).astype(np.float32)
+        # Cosines in double precision keep a metre; the rest needs three digits.
+        cosine = self.unit[tried] @ others.T
+        chord = np.sqrt(np.maximum(2 - 2 * cosine, 0.0).astype(np.float32))
+        away = 2 * np.float32(sphere.EARTH_RADIUS_KM) * np.arcsin(np.minimum(chord / 2, 1))
+        score = sum(np.exp(away / np.float32(-scale)) @ mass for scale in LOSS_SCALES_KM)
+        best = self.points[tried[int(np.argmax(score))]]
         return float(best[0]), float(best[1])
 
-    def radius_km(self, share: float, latitude: float, longitude: float) -> float:
-        """Return the distance from a point that holds `share` of belief, km."""
-        distance = self.extent_km + sphere.haversine_km(
-            self.points[:, 0], self.points[:, 1], latitude, longitude
-        )
-        order = np.argsort(distance, kind="stable")
-        index = int(np.searchsorted(np.cumsum(self.mass[order]), share))
-        return float(distance[order[min(index, len(order) - 1)]])
+    def radii_km(self, shares: Sequence[float], latitude: float, longitude: float) -> list[float]:
+        """Return the distances from a point that hold these shares of belief, km."""
+        cosine = self.unit @ sphere.unit_vectors([[latitude, longitude]])[0]
+        chord = np.sqrt(np.maximum(2 - 2 * cosine, 0.0))
+        away = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+        return [_quantile(away + self.extent_km, self.mass, share) for share in shares]
 
     @cached_property
     def country_shares(self) -> dict[str, float]:
         """Belief per country, largest first."""
-        codes, where = np.unique(self.countries, return_inverse=True)
-        shares = np.bincount(where, weights=self.mass)
-        order = np.lexsort((codes, -shares))
-        return {str(codes[i]): float(min(1.0, shares[i])) for i in order if codes[i]}
+        shares = np.bincount(self.country, weights=self.mass, minlength=len(self.codes))
+        order = np.lexsort((self.codes, -shares))
+        return {
+            str(self.codes[i]): float(min(1.0, shares[i]))
+            for i in order
+            if self.codes[i] and shares[i] > 0
+        }
 
 
 def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
@@ -108,26 +129,25 @@ def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
     """
     unique = {item.id: item for item in evidence if item.weight > 0}
     items = [unique[key] for key in sorted(unique)]
-    prior = Prior(settlements)
+    prior = prior_of(settlements)
     shares = [CountryGroup(group, prior) for group in _groups(items, with_candidates=False)]
     kernels = [CandidateGroup(group, prior) for group in _groups(items, with_candidates=True)]
 
-    factor = np.ones(len(prior.mass))
+    factor = np.ones(len(prior.codes))
     for group in shares:
-        factor = factor * group.ratio(prior.countries)
+        factor = factor * group.ratio(prior.codes)
     for kernel in kernels:
-        factor = factor * kernel.wrong(prior.countries)
-    parts = [(prior.points, prior.mass * factor, prior.extent_km, prior.countries)]
-    if kernels:
-        sampled = zip(*(kernel.samples() for kernel in kernels), strict=True)
-        points, mass, extent = (np.concatenate(each) for each in sampled)
-        codes = np.asarray(regions.country_at(points), dtype=np.str_)
-        for share in shares:
-            mass = mass * share.ratio(codes)
-        if len(kernels) > 1:
-            mass = mass * _some_right(kernels, prior, points, codes)
-        parts.append((points, mass, extent, codes))
-    return _normalised(parts)
+        factor = factor * kernel.wrong(prior.codes)
+    mass = prior.mass * factor[prior.country_index]
+    if not kernels:
+        return _joined(prior, mass, None)
+    sampled = zip(*(kernel.samples() for kernel in kernels), strict=True)
+    points, own, extent, codes = (np.concatenate(each) for each in sampled)
+    for share in shares:
+        own = own * share.ratio(codes)
+    if len(kernels) > 1:
+        own = own * _some_right(kernels, prior, points, codes)
+    return _joined(prior, mass, (points, own, extent, codes))
 
 
 def _some_right(
@@ -145,25 +165,71 @@ def _some_right(
         drawn += own
         right = right * (own / density + wrong) + none_right * own / density
         none_right = none_right * wrong
-    return np.asarray(right * density / drawn, dtype=np.float64)
+    # Nothing is drawn where evidence presupposes countries that no photo is expected in.
+    factor: Floats = np.divide(right * density, drawn, out=np.zeros_like(drawn), where=drawn > 0)
+    return factor
+
+
+def _heaviest(mass: Floats, count: int) -> NDArray[np.intp]:
+    """Return the indices of the heaviest points, heaviest first, equal ones in their order."""
+    if len(mass) <= count:
+        return np.argsort(-mass, kind="stable")
+    least = np.partition(mass, len(mass) - count)[len(mass) - count]
+    above = np.flatnonzero(mass > least)
+    equal = np.flatnonzero(mass == least)[: count - len(above)]
+    chosen = np.concatenate([above, equal])
+    return chosen[np.argsort(-mass[chosen], kind="stable")]
+
+
+def _quantile(distance: Floats, mass: Floats, share: float) -> float:
+    """Return the distance within which this share of the mass lies, exactly."""
+    edges = np.minimum((distance * (BUCKETS / 25_000.0)).astype(np.intp), BUCKETS - 1)
+    held = np.cumsum(np.bincount(edges, weights=mass, minlength=BUCKETS))
+    bucket = min(int(np.searchsorted(held, share)), int(edges.max()))
+    inside = np.flatnonzero(edges == bucket)
+    if not len(inside):
+        return float(distance.max())
+    order = inside[np.argsort(distance[inside], kind="stable")]
+    before = held[bucket - 1] if bucket else 0.0
+    index = int(np.searchsorted(before + np.cumsum(mass[order]), share))
+    return float(distance[order[min(index, len(order) - 1)]])
 
 
 def _binned(points: Floats, mass: Floats) -> tuple[Floats, Floats]:
-    """Return the centres `[B, 2]` of the squares that hold the points, and their mass `[B]`."""
-    rows, columns = np.floor(points / BIN_DEG).T
-    squares, where = np.unique(np.stack([rows, columns], axis=1), axis=0, return_inverse=True)
-    centres = np.clip((squares + 0.5) * BIN_DEG, (-90, -180), (90, 180))
-    binned = np.bincount(where.ravel(), weights=mass, minlength=len(centres))
-    return centres, binned.astype(np.float64)
+    """Return the centres `[B, 3]` of the squares that hold mass, as unit vectors, and the mass."""
+    down, across = int(180 / BIN_DEG), int(360 / BIN_DEG)
+    rows = np.minimum(((points[:, 0] + 90) / BIN_DEG).astype(np.intp), down - 1)
+    columns = np.minimum(((points[:, 1] + 180) / BIN_DEG).astype(np.intp), across - 1)
+    binned: Floats = np.bincount(
+        rows * across + columns, weights=mass, minlength=down * across
+    ).astype(np.float64)
+    held = np.flatnonzero(binned)
+    centres = np.stack([held // across, held % across], axis=1) + 0.5
+    return sphere.unit_vectors(centres * BIN_DEG - (90.0, 180.0)), binned[held]
 
 
-def _normalised(parts: list[tuple[Floats, Floats, Floats, NDArray[np.str_]]]) -> Belief:
-    mass = np.concatenate([part[1] for part in parts])
+def _joined(
+    prior: Prior, mass: Floats, own: tuple[Floats, Floats, Floats, NDArray[np.str_]] | None
+) -> Belief:
+    """Return belief over the settlements and the points of evidence, its mass summing to 1."""
+    if own is None:
+        return Belief(
+            prior.points, prior.unit, mass / mass.sum(), prior.extent_km, prior.country_index,
+            prior.codes,
+        )  # fmt: skip
+    points, weight, extent, countries = own
+    new, where = np.unique(countries, return_inverse=True)
+    codes = np.concatenate([prior.codes, new[~np.isin(new, prior.codes)]])
+    index = {code: row for row, code in enumerate(codes.tolist())}
+    country = np.array([index[code] for code in new.tolist()], dtype=np.intp)[where]
+    total = np.concatenate([mass, weight])
     return Belief(
-        points=np.concatenate([part[0] for part in parts]),
-        mass=mass / mass.sum(),
-        extent_km=np.concatenate([part[2] for part in parts]),
-        countries=np.concatenate([part[3] for part in parts]),
+        points=np.concatenate([prior.points, points]),
+        unit=np.concatenate([prior.unit, sphere.unit_vectors(points)]),
+        mass=total / total.sum(),
+        extent_km=np.concatenate([prior.extent_km, extent]),
+        country=np.concatenate([prior.country_index, country]),
+        codes=codes,
     )
 
 
@@ -199,10 +265,15 @@ class BeliefSummary(Record):
     """The largest, ISO 3166-1 alpha-2 code to share of belief."""
 
 
-def summarise(belief: Belief) -> BeliefSummary:
-    """Return the point to report, the radii that hold 50, 80 and 95 %, and what that amounts to."""
-    latitude, longitude = belief.centre
-    km_50, km_80, km_95 = (belief.radius_km(s, latitude, longitude) for s in (0.5, 0.8, 0.95))
+def summarise(belief: Belief, point: tuple[float, float] | None = None) -> BeliefSummary:
+    """Return the point to report, the radii that hold 50, 80 and 95 %, and what that amounts to.
+
+    Args:
+        belief: as it follows from the evidence.
+        point: latitude and longitude to report, degrees; None takes belief's own centre.
+    """
+    latitude, longitude = point or belief.centre
+    km_50, km_80, km_95 = belief.radii_km((0.5, 0.8, 0.95), latitude, longitude)
     named = list(belief.country_shares.items())[:NAMED_COUNTRIES]
     top = named[0][1] if named else 0.0
     if km_50 <= LOCATED_KM:

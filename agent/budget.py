@@ -16,7 +16,7 @@ class Budget(Record):
     tool_calls: int = Field(default=40, ge=1, le=1000)
     tokens: int = Field(default=200_000, ge=1)
     """Model tokens, in and out; the pipeline driver uses none."""
-    seconds: float = Field(default=120.0, gt=0)
+    seconds: float = Field(default=300.0, gt=0)
     """Time inside the state machine's own nodes."""
 
 
@@ -40,19 +40,32 @@ class Spent(Record):
         )
 
 
+class Left(Spent):
+    """What a run may still spend; nothing below zero."""
+
+    @property
+    def text(self) -> str:
+        """What is left, in the words a driver is told."""
+        return (
+            f"{self.steps} turns, {self.tool_calls} tool calls, "
+            f"{self.tokens:,} tokens, {self.seconds:.0f} seconds left"
+        )
+
+
 def exhausted(budget: Budget, spent: Spent) -> str:
     """Return which limit is reached, as `steps: 12 of 12`, or an empty string."""
-    for name, limit in budget.model_dump().items():
-        used = getattr(spent, name)
+    for name in Budget.model_fields:
+        used, limit = getattr(spent, name), getattr(budget, name)
         if used >= limit:
             return f"{name}: {used:g} of {limit:g}"
     return ""
 
 
-def remaining_text(budget: Budget, spent: Spent) -> str:
-    """Return what is left, in the words a driver is told."""
-    left = {name: limit - getattr(spent, name) for name, limit in budget.model_dump().items()}
-    return (
-        f"{left['steps']} turns, {left['tool_calls']} tool calls, "
-        f"{left['tokens']:,} tokens, {left['seconds']:.0f} seconds left"
+def left_of(budget: Budget, spent: Spent) -> Left:
+    """Return what is left of a budget."""
+    return Left(
+        steps=max(0, budget.steps - spent.steps),
+        tool_calls=max(0, budget.tool_calls - spent.tool_calls),
+        tokens=max(0, budget.tokens - spent.tokens),
+        seconds=max(0.0, budget.seconds - spent.seconds),
     )

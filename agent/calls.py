@@ -18,6 +18,7 @@ from agent.state import State
 from agent.trace import EventKind
 from geo.errors import GeolocationError, UnavailableError
 from tools.evidence import Box, Evidence, ToolError, ToolOutcome
+from tools.opinion import GROUP
 from tools.photos import TRUSTED_WEIGHT
 
 ATTEMPTS = 3
@@ -27,16 +28,34 @@ SHARED_LIBRARIES = (
 
 
 def run_calls(
-    calls: Sequence[ToolCall], tools: Sequence[BaseTool], state: State
+    calls: Sequence[ToolCall],
+    tools: Sequence[BaseTool],
+    state: State,
+    model_weight: float | None = None,
 ) -> list[tuple[Step, ToolOutcome]]:
-    """Run the calls in threads; results come back in the order of the calls."""
+    """Run the calls in threads; results come back in the order of the calls.
+
+    Args:
+        calls: each with an id.
+        tools: that there are.
+        state: before the calls.
+        model_weight: of coordinates that the driver names itself; None leaves the tool's.
+    """
+    if not calls:
+        return []
     first = len(state["steps"]) + 1
     for call in calls:
         announce("tool_call", {"id": call["id"], "tool": call["name"], "args": call["args"]})
     done: dict[int, tuple[Step, ToolOutcome]] = {}
+    if len(calls) == 1:  # no thread is worth its start
+        done[0] = _call(calls[0], tools, first, state, model_weight)
+        announce("tool_result", done[0][0].model_dump(mode="json"))
+        return [done[0]]
     with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
         running = {
-            pool.submit(copy_context().run, _call, call, tools, first + index, state): index
+            pool.submit(
+                copy_context().run, _call, call, tools, first + index, state, model_weight
+            ): index
             for index, call in enumerate(calls)
         }
         for future in as_completed(running):
@@ -47,14 +66,18 @@ def run_calls(
 
 
 def _call(
-    call: ToolCall, tools: Sequence[BaseTool], number: int, state: State
+    call: ToolCall,
+    tools: Sequence[BaseTool],
+    number: int,
+    state: State,
+    model_weight: float | None,
 ) -> tuple[Step, ToolOutcome]:
     """Run one call. A refusal goes back to the driver, an outage is missing evidence."""
     began = time.monotonic()
     outcome = ToolOutcome()
     status: Literal["ok", "refused", "unavailable"] = "ok"
     try:
-        text, outcome = _invoke(call, tools, state)
+        text, outcome = _invoke(call, tools, state, model_weight)
     except ToolError as error:
         text, status = f"Refused: {error}", "refused"
     except GeolocationError as error:
@@ -74,7 +97,9 @@ def _call(
     return step, outcome
 
 
-def _invoke(call: ToolCall, tools: Sequence[BaseTool], state: State) -> tuple[str, ToolOutcome]:
+def _invoke(
+    call: ToolCall, tools: Sequence[BaseTool], state: State, model_weight: float | None
+) -> tuple[str, ToolOutcome]:
     tool = next((tool for tool in tools if tool.name == call["name"]), None)
     if tool is None:
         known = ", ".join(sorted(tool.name for tool in tools))
@@ -91,15 +116,19 @@ def _invoke(call: ToolCall, tools: Sequence[BaseTool], state: State) -> tuple[st
     message = retrying(tool.invoke, {**call, "type": "tool_call"})
     outcome: ToolOutcome = message.artifact
     box = box_of_text(call, outcome, state["steps"])
-    adopted = tuple(_adopt(item, call, state, box) for item in outcome.evidence)
+    adopted = tuple(_adopt(item, call, state, box, model_weight) for item in outcome.evidence)
     return str(message.content), outcome.model_copy(update={"evidence": adopted})
 
 
-def _adopt(item: Evidence, call: ToolCall, state: State, box: Box | None) -> Evidence:
-    """Sign evidence with its call and place, and weigh metadata if the user trusts it."""
+def _adopt(
+    item: Evidence, call: ToolCall, state: State, box: Box | None, model_weight: float | None
+) -> Evidence:
+    """Sign evidence with its call and place, and weigh claims as the user's settings say."""
     update: dict[str, Any] = {"call_id": call["id"] or "", "box": item.box or box}
     if item.kind == "metadata" and state.get("trust_metadata"):
         update["weight"] = TRUSTED_WEIGHT
+    if item.group == GROUP and model_weight is not None:
+        update["weight"] = model_weight
     return item.model_copy(update=update)
 
 

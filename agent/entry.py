@@ -1,16 +1,46 @@
-"""Entry point for the LangGraph development server and Studio (`langgraph.json`)."""
+"""The state machine for LangGraph users, its development server and Studio (`langgraph.json`)."""
 
 import asyncio
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from agent.geolocator import Geolocator
 from agent.graph import Graph
 
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+
+def make_graph(
+    *,
+    checkpointer: "BaseCheckpointSaver[str] | None" = None,
+    analyst: bool = False,
+    asynchronous: bool = False,
+    **options: Any,
+) -> Graph:
+    """Return the compiled state machine, to run alone or inside another graph.
+
+    Start it with `photo_id` of a photo in the store, or with a message that holds an image; the
+    answer is in the state's `answer`. Custom events carry the trace.
+
+    Args:
+        checkpointer: keeps sessions.
+        analyst: let the model ask the person; the graph then interrupts with Agent Inbox's
+            `HumanInterrupt` and goes on with `Command(resume=...)`. Needs a checkpointer.
+        asynchronous: for `ainvoke` and `astream` alone: many sessions wait for a model at once.
+        options: of `Geolocator`: galleries, recipe, model, settings, budget, encoder, places, ...
+
+    Raises:
+        InputError: an option does not fit, see `Geolocator`.
+        UnavailableError: something the recipe needs is missing.
+    """
+    geolocator = Geolocator(**options, analyst=analyst)
+    return geolocator.compiled(checkpointer, asynchronous=asynchronous)
+
 
 async def graph() -> Graph:
-    """Return the state machine with the default settings and the `pipeline` driver.
+    """Return the state machine as the environment's settings say.
 
-    Start it with `photo_id` of a photo in the store, or with a message that holds an image.
     The server asks for the graph with every request, on its event loop; it is made once, in
     a thread.
     """
@@ -19,4 +49,6 @@ async def graph() -> Graph:
 
 @cache
 def _graph() -> Graph:
-    return Geolocator().graph
+    # The server brings its own checkpointer, and people who can be asked.
+    geolocator = Geolocator(analyst=True)
+    return geolocator.compiled(asynchronous=True)

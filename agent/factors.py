@@ -4,7 +4,7 @@ See `agent.belief` for the model.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,20 +32,25 @@ RINGS, SPOKES = 10, 6
 
 
 class Prior:
-    """Photo density: where photos are taken when nothing else is known."""
+    """Photo density: where photos are taken when nothing else is known.
+
+    What does not depend on evidence is computed once; see `prior_of`.
+    """
 
     def __init__(self, settlements: Settlements) -> None:
         self.points, population, countries = settlements
         self.countries = np.asarray(countries, dtype=np.str_)
+        self.codes, self.country_index = np.unique(self.countries, return_inverse=True)
         weight = np.sqrt(np.maximum(population, 1.0))
         self.mass: Floats = weight / weight.sum()
         self.extent_km: Floats = np.sqrt(np.maximum(population, 1.0) / PEOPLE_PER_KM2 / np.pi)
+        self.unit: Floats = sphere.unit_vectors(self.points)
 
     @cached_property
     def by_country(self) -> dict[str, float]:
         """Mass per country."""
-        codes, where = np.unique(self.countries, return_inverse=True)
-        return dict(zip(codes.tolist(), np.bincount(where, weights=self.mass), strict=True))
+        mass = np.bincount(self.country_index, weights=self.mass)
+        return dict(zip(self.codes.tolist(), mass.tolist(), strict=True))
 
     def density(self, points: Floats) -> Floats:
         """Return the prior's density at `[N, 2]` points, per km2."""
@@ -63,7 +68,20 @@ class Prior:
     def _tree(self) -> "cKDTree":
         from scipy.spatial import cKDTree
 
-        return cKDTree(sphere.unit_vectors(self.points))
+        return cKDTree(self.unit)
+
+
+_last: list[tuple[Settlements, Prior]] = []
+
+
+def prior_of(settlements: Settlements) -> Prior:
+    """Return the prior of these settlements, the one made last where it is the same."""
+    for held, prior in _last:
+        if held is settlements:
+            return prior
+    prior = Prior(settlements)
+    _last[:] = [(settlements, prior)]
+    return prior
 
 
 class CountryGroup:
@@ -101,22 +119,19 @@ class CandidateGroup:
         self._weight = min(0.999, max(item.weight for item in items))
         self._scale = self._weight * (inside if self._given else 1.0)
         shares = _mixture(items)
+        self.kernels = tuple(shares)
         self.points: Floats = np.array([kernel[:2] for kernel in shares])
         self.radius_km: Floats = np.array([radius_km for _, _, radius_km in shares])
         self.share: Floats = np.array(list(shares.values()))
 
-    def samples(self) -> tuple[Floats, Floats, Floats]:
-        """Return quantile points `[M, 2]`, their mass `[M]` and extent `[M]` in km."""
-        quantile = (np.arange(RINGS) + 0.5) / RINGS
-        bearing = (np.arange(SPOKES) + 0.5 * (np.arange(RINGS) % 2)[:, None]) * 360 / SPOKES
-        reach = np.sqrt(quantile / (1 - quantile))[:, None] * np.ones(SPOKES)
-        distance = np.minimum(self.radius_km[:, None] * reach.ravel(), 20_000.0)
-        points = sphere.destination(
-            self.points[:, None, 0], self.points[:, None, 1], bearing.ravel(), distance
-        ).reshape(-1, 2)
+    def samples(self) -> tuple[Floats, Floats, Floats, NDArray[np.str_]]:
+        """Return quantile points `[M, 2]`, their mass `[M]`, extent `[M]` in km and countries."""
+        quantiles = [quantiles_of(*kernel) for kernel in self.kernels]
         count = RINGS * SPOKES
         mass = np.repeat(self._scale * self.share / count, count)
-        return points, mass, np.repeat(self.radius_km * 0.1, count)
+        points = np.concatenate([points for points, _ in quantiles])
+        codes = np.concatenate([codes for _, codes in quantiles])
+        return points, mass, np.repeat(self.radius_km * 0.1, count), codes
 
     def density(self, points: Floats) -> Floats:
         """Return weight times the mixture's density at `[N, 2]` points, per km2."""
@@ -130,6 +145,24 @@ class CandidateGroup:
         """Return the factor on belief at points in these countries if the group is wrong, `[N]`."""
         affected = np.isin(countries, list(self._given)) if self._given else True
         return np.where(affected, 1 - self._weight, np.ones(len(countries)))
+
+
+@lru_cache(maxsize=4096)
+def quantiles_of(
+    latitude: float, longitude: float, radius_km: float
+) -> tuple[Floats, NDArray[np.str_]]:
+    """Return the quantile points `[RINGS * SPOKES, 2]` of a kernel and their countries."""
+    from geo.regions import country_at
+
+    quantile = (np.arange(RINGS) + 0.5) / RINGS
+    bearing = (np.arange(SPOKES) + 0.5 * (np.arange(RINGS) % 2)[:, None]) * 360 / SPOKES
+    reach = np.sqrt(quantile / (1 - quantile))[:, None] * np.ones(SPOKES)
+    distance = np.minimum(radius_km * reach.ravel(), 20_000.0)
+    points = sphere.destination(latitude, longitude, bearing.ravel(), distance).reshape(-1, 2)
+    codes = np.asarray(country_at(points), dtype=np.str_)
+    points.setflags(write=False)
+    codes.setflags(write=False)
+    return points, codes
 
 
 def _mixture(items: Sequence[Evidence]) -> dict[tuple[float, float, float], float]:

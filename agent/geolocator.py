@@ -5,23 +5,31 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from agent.answer import Answer
+from agent.asker import make_asker
+from agent.assembly import assemble
+from agent.availability import check_recipe, recipe_encoder
 from agent.budget import Budget
 from agent.calls import load_libraries
 from agent.drivers import Driver
-from agent.graph import make_graph, run_config
-from agent.nodes import PRIOR_POPULATION, Machine
-from agent.pipeline import PipelineDriver
+from agent.graph import Graph, compile_graph, run_config
+from agent.model_settings import ModelSettings
+from agent.nodes import PRIOR_POPULATION
+from agent.recipes import Recipe, find_recipe
 from agent.settings import Settings, load_settings
 from agent.state import InputState
-from agent.toolbox import make_tools
 from agent.trace import Event, Trace
 from agent.worldwide import AUTO, encoder_opener, load_named, open_worldwide
 from encoders.photo_file import printable
@@ -30,6 +38,9 @@ from tools.photos import PhotoStore
 from tools.workbench import Workbench
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
     from encoders.base import AlignedEncoder, Points
     from index_builder.gallery import Gallery
     from index_builder.places import OnProgress, Places
@@ -38,6 +49,9 @@ logger = logging.getLogger(__name__)
 Photo = Path | str | bytes
 MAX_HINT_LENGTH = 500
 MAX_PATH_LENGTH = 4096
+SESSIONS = 128
+"""Photos of one event loop that are located at the same time; most wait for a model."""
+Ask = Callable[[str, Sequence[str]], str | None]
 
 
 class Geolocator:
@@ -46,46 +60,109 @@ class Geolocator:
     Args:
         galleries: folders of galleries, addresses of Qdrant collections, or open ones (closed
             with this object only if it opened them).
-        driver: who decides; the `pipeline` driver by default, which needs no model.
+        recipe: a recipe or the name of one, see `agent.recipes`; `auto` is `agentic` where a
+            model is configured and `pipeline` where none is. By default the settings'.
+        model: a LangChain chat model, or the settings of one; the settings' by default.
+        driver: decides in the loop instead of the recipe's own.
         settings: from the environment by default.
-        budget: overrides the settings' budget.
+        budget: overrides the settings' and the recipe's budget.
+        trajectories: how many investigations run in parallel; the recipe's by default.
+        ask: asked with a question and its options when the model wants to know something; returns
+            the reply, or None. Without it nobody is there and the model is not offered to ask.
+        analyst: whoever runs `graph` answers its interrupts, so the model may ask; see
+            `agent.make_graph`.
         encoder: aligns photos with places, for worldwide search: a family, the folder of a saved
             one, the URL of a service, or an encoder; `auto` is GeoCLIP where its weights are on
             this machine, None or `none` does without.
         places: CSV of further places to search, beside GeoCLIP's and GeoNames settlements.
 
     Raises:
-        InputError: a gallery does not exist, is empty or was built by another encoder; or
-            `places` is no list of coordinates, or comes without an encoder.
-        UnavailableError: a gallery is locked by another process; or an encoder was named whose
-            published weights are not on this machine.
+        InputError: there is no such recipe; a gallery does not exist, is empty or was built by
+            another encoder; or `places` is no list of coordinates, or comes without an encoder.
+        UnavailableError: a gallery is locked by another process; an encoder was named whose
+            published weights are not on this machine; or the recipe lacks something: the message
+            says what, how to get it, and which recipe works without.
     """
 
     def __init__(
         self,
         galleries: "Sequence[Path | str | Gallery]" = (),
         *,
+        recipe: Recipe | str = "",
+        model: "BaseChatModel | ModelSettings | None" = None,
         driver: Driver | None = None,
         settings: Settings | None = None,
         budget: Budget | None = None,
+        trajectories: int | None = None,
+        ask: Ask | None = None,
+        analyst: bool = False,
         encoder: "str | Path | AlignedEncoder | None" = AUTO,
         places: Path | str | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
+        self._pool = ThreadPoolExecutor(SESSIONS, thread_name_prefix="graticule")
         self.bench = Workbench(photos=PhotoStore(self.settings.photos))
+        self.bench.galleries = self._open(galleries or self.settings.galleries)
+        self._place_progress: OnProgress | None = None
+        try:
+            self.asker = make_asker(model or self.settings.model, self.bench.photos)
+            self.recipe = self._chosen(recipe, driver, encoder)
+            self._use(recipe_encoder(self.recipe, self.bench.galleries, encoder), places)
+        except GeolocationError:
+            self.close()
+            raise
+        self._ask = ask
+        self.budget = budget or self.recipe.budget or self.settings.budget
+        self.machine = assemble(
+            self.bench,
+            self.settings,
+            self.recipe,
+            self.asker,
+            driver=driver,
+            budget=self.budget,
+            trajectories=trajectories,
+            analyst=ask is not None or analyst,
+        )
+        self.tools = self.machine.tools
+        self.graph = self.compiled(InMemorySaver() if ask else None)
+
+    def _chosen(
+        self,
+        recipe: Recipe | str,
+        driver: Driver | None,
+        encoder: "str | Path | AlignedEncoder | None",
+    ) -> Recipe:
+        """Return the recipe that was asked for, if everything it needs is here."""
+        has_model = self.asker is not None
+        if isinstance(recipe, str):
+            recipe = find_recipe(recipe or self.settings.recipe, has_model=has_model)
+        if driver is None:  # a driver of one's own knows what it needs
+            check_recipe(
+                recipe,
+                has_model=has_model,
+                galleries=self.bench.galleries,
+                encoder=encoder,
+                home=self.settings.home,
+            )
+        return recipe
+
+    def _use(
+        self, encoder: "str | Path | AlignedEncoder | None", places: Path | str | None
+    ) -> None:
+        """Have places searched with an encoder; it loads when it is first needed."""
         opener, missing = encoder_opener(encoder, self.settings.home)
         self.bench.open_encoder, self.bench.open_places = opener, self._open_places
         self.bench.owns_encoder = isinstance(encoder, str | Path)
         self.bench.load_encoder = partial(load_named, home=self.settings.home)
         self.bench.missing = (missing,) if missing else ()
         self._more_places = None if places is None else _places_of(Path(places), opener, missing)
-        self._place_progress: OnProgress | None = None
-        self.bench.galleries = self._open(galleries)
-        self.tools = make_tools(self.bench, self.settings)
-        self.budget = budget or self.settings.budget
-        driver = driver or PipelineDriver([tool.name for tool in self.tools])
-        self.graph = make_graph(Machine(self.bench, self.tools, driver, self.budget))
+
+    def compiled(
+        self, checkpointer: "BaseCheckpointSaver[str] | None" = None, *, asynchronous: bool = False
+    ) -> Graph:
+        """Return the state machine as a LangGraph graph; see `agent.graph.compile_graph`."""
+        return compile_graph(self.machine, checkpointer, asynchronous=asynchronous)
 
     def locate(
         self,
@@ -144,20 +221,35 @@ class Geolocator:
 
     def _run(self, start: InputState, chain: Trace) -> Generator[Event, None, Answer]:
         """Yield the events of the graph, return the answer it ends with."""
+        config = run_config(self.budget.steps)
+        config["configurable"] = {"thread_id": uuid.uuid4().hex}
         answer: Answer | None = None
-        parts = self.graph.stream(
-            start,
-            run_config(self.budget.steps),
-            stream_mode=["custom", "values"],
-            version="v2",
-        )
-        for part in parts:
-            if part["type"] == "custom":
-                yield chain.append(part["data"]["kind"], part["data"]["data"])
-            elif part["type"] == "values":
-                answer = part["data"].get("answer")
+        asked: InputState | Command[object] | None = start
+        while asked is not None:
+            parts = self.graph.stream(asked, config, stream_mode=["custom", "values"], version="v2")
+            asked = None
+            for part in parts:
+                if part["type"] == "custom":
+                    yield chain.append(part["data"]["kind"], part["data"]["data"])
+                elif part["type"] == "values":
+                    answer = part["data"].get("answer")
+                    if waiting := part["interrupts"]:
+                        yield chain.append("question", waiting[0].value["action_request"])
+                        reply = self._reply(waiting[0].value)
+                        # LangGraph takes no bare None for a reply.
+                        asked = Command(resume={"type": "ignore"} if reply is None else reply)
         assert answer is not None, "the graph ends in conclude"
         return answer
+
+    def _reply(self, payload: dict[str, Any]) -> str | None:
+        """Return what the analyst says; nothing where asking them fails."""
+        assert self._ask is not None, "a question is asked only where somebody is there"
+        args = payload["action_request"]["args"]
+        try:
+            return self._ask(str(args["question"]), list(args.get("options") or []))
+        except (OSError, EOFError) as error:
+            logger.warning("the analyst could not be asked: %s", error)
+            return None
 
     async def alocate(
         self,
@@ -168,9 +260,8 @@ class Geolocator:
         trace: Path | None = None,
     ) -> Answer:
         """Locate a photo without blocking the event loop; see `locate`."""
-        return await asyncio.to_thread(
-            self.locate, photo, hint=hint, trust_metadata=trust_metadata, trace=trace
-        )
+        run = partial(self.locate, photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
     async def astream(
         self,
@@ -182,7 +273,8 @@ class Geolocator:
     ) -> AsyncIterator[Event]:
         """Yield the events of a run without blocking the event loop; see `stream`."""
         events = self.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
-        while (event := await asyncio.to_thread(next, events, None)) is not None:
+        loop = asyncio.get_running_loop()
+        while (event := await loop.run_in_executor(self._pool, next, events, None)) is not None:
             yield event
 
     def prepare_places(self, progress: "OnProgress | None" = None) -> None:
@@ -218,6 +310,7 @@ class Geolocator:
 
     def close(self) -> None:
         """Close what this object opened."""
+        self._pool.shutdown(wait=False)
         self.bench.close()
         while self._opened:
             self._opened.pop().close()

@@ -1,51 +1,123 @@
 """The state machine, wiring only.
 
-START -> observe -> decide --tool calls--> act --> decide ... ; a commit or a spent budget
-leads to conclude -> END.
+START -> observe -> prior -> prime -> decide --tool calls--> act --> decide ...; a question to the
+analyst waits in `ask`; a commit or a spent budget leads to diversify -> verify -> conclude -> END.
+With several trajectories, `explore` runs that loop several times instead.
 """
 
-from typing import Literal
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from agent.nodes import Machine
+from agent.nodes import ASK, Machine
 from agent.state import InputState, State
 
 Graph = CompiledStateGraph[State, None, InputState, State]
+NODES = ("observe", "prior", "prime", "decide", "ask", "act", "explore", "diversify", "verify",
+         "conclude")  # fmt: skip
+LOOP = ("decide", "ask", "act")
+THREADS = 128
+"""Sessions of one event loop that may wait for a model at the same time."""
 
 
-def make_graph(machine: Machine, checkpointer: BaseCheckpointSaver[str] | None = None) -> Graph:
-    """Compile the state machine around a machine's nodes."""
+def compile_graph(
+    machine: Machine,
+    checkpointer: BaseCheckpointSaver[str] | None = None,
+    *,
+    asynchronous: bool = False,
+) -> Graph:
+    """Compile the state machine around a machine's nodes.
+
+    Args:
+        machine: the nodes.
+        checkpointer: keeps sessions; needed where an analyst is asked.
+        asynchronous: for `ainvoke` and `astream` alone: each node in a thread of a large pool, so
+            that many sessions wait for a model at once.
+    """
     builder: StateGraph[State, None, InputState, State] = StateGraph(
         State, input_schema=InputState, output_schema=State
     )
-    builder.add_node("observe", machine.observe)
-    builder.add_node("decide", machine.decide)
-    builder.add_node("act", machine.act)
-    builder.add_node("conclude", machine.conclude)
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graticule") if asynchronous else None
+    for name in NODES:
+        node = getattr(machine, name)
+        builder.add_node(name, _threaded(node, pool) if pool else node)
     builder.add_edge(START, "observe")
-    builder.add_edge("observe", "decide")
-    builder.add_conditional_edges("decide", route_after_decide)
-    builder.add_conditional_edges("act", route_after_act)
+    builder.add_edge("observe", "prior")
+    builder.add_edge("prior", "prime")
+    end = "diversify"
+    builder.add_conditional_edges("prime", _after_prime(machine), ["decide", "explore", end])
+    builder.add_conditional_edges("decide", _after_decide(machine, end), [*LOOP, end])
+    builder.add_edge("ask", "act")
+    builder.add_conditional_edges("act", _after_act(end), ["decide", end])
+    builder.add_edge("explore", end)
+    builder.add_edge("diversify", "verify")
+    builder.add_edge("verify", "conclude")
     builder.add_edge("conclude", END)
     return builder.compile(checkpointer=checkpointer, name="graticule")
 
 
-def route_after_decide(state: State) -> Literal["act", "decide", "conclude"]:
-    """Run the tool calls, ask again where there are none, or stop where the budget is spent."""
-    if state["stopped_because"]:
-        return "conclude"
-    return "act" if getattr(state["messages"][-1], "tool_calls", None) else "decide"
-
-
-def route_after_act(state: State) -> Literal["decide", "conclude"]:
-    """End with an accepted commit, otherwise go on."""
-    return "conclude" if state["committed"] else "decide"
+def compile_loop(machine: Machine) -> "CompiledStateGraph[State, None, State, State]":
+    """Compile the loop alone, for one trajectory; it keeps no session of its own."""
+    builder: StateGraph[State, None, State, State] = StateGraph(State)
+    for name in LOOP:
+        builder.add_node(name, getattr(machine, name))
+    builder.add_edge(START, "decide")
+    builder.add_conditional_edges("decide", _after_decide(machine, END), [*LOOP, END])
+    builder.add_edge("ask", "act")
+    builder.add_conditional_edges("act", _after_act(END), ["decide", END])
+    return builder.compile(checkpointer=False, name="trajectory")
 
 
 def run_config(steps: int) -> RunnableConfig:
     """Return a LangGraph config whose recursion limit lies beyond what the budget allows."""
-    return {"recursion_limit": 3 * steps + 10}
+    return {"recursion_limit": 4 * steps + 20}
+
+
+def _after_prime(machine: Machine) -> Callable[[State], Literal["decide", "explore", "diversify"]]:
+    def route(state: State) -> Literal["decide", "explore", "diversify"]:
+        if not machine.recipe.loop:
+            return "diversify"
+        several = machine.trajectories > 1 and machine.asker is not None
+        return "explore" if several else "decide"
+
+    return route
+
+
+def _after_decide(machine: Machine, end: str) -> Callable[[State], str]:
+    """Run the tool calls, ask again where there are none, or stop where the budget is spent."""
+
+    def route(state: State) -> str:
+        if state["stopped_because"]:
+            return end
+        calls = getattr(state["messages"][-1], "tool_calls", None)
+        if not calls:
+            return "decide"
+        return "ask" if machine.analyst and any(c["name"] == ASK for c in calls) else "act"
+
+    return route
+
+
+def _after_act(end: str) -> Callable[[State], str]:
+    """End with an accepted commit or where nobody can go on, otherwise go on."""
+
+    def route(state: State) -> str:
+        return end if state["committed"] or state["stopped_because"] else "decide"
+
+    return route
+
+
+def _threaded(
+    node: Callable[..., dict[str, Any]], pool: ThreadPoolExecutor
+) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def threaded(state: State) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, copy_context().run, node, state)
+
+    return threaded

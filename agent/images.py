@@ -22,7 +22,7 @@ def image_in_messages(messages: Sequence[AnyMessage]) -> bytes | None:
     for message in reversed(messages):
         blocks = message.content if isinstance(message.content, list) else []
         for block in reversed(blocks):
-            if isinstance(block, dict) and block.get("type") in ("image", "image_url"):
+            if isinstance(block, dict) and _is_image(block):
                 return _decoded(block)
     return None
 
@@ -41,3 +41,19 @@ def _decoded(block: dict[str, Any]) -> bytes:
         return base64.b64decode(source, validate=True)
     except binascii.Error as error:
         raise InputError(f"an image whose base64 is broken: {error}; send it again") from error
+
+
+def without_images(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages that hold images, under their own ids and without the images."""
+    changed = []
+    for message in messages:
+        blocks = message.content if isinstance(message.content, list) else []
+        kept = [block for block in blocks if not _is_image(block)]
+        if len(kept) < len(blocks):
+            shown = kept or [{"type": "text", "text": "[photo]"}]
+            changed.append(message.model_copy(update={"content": shown}))
+    return changed
+
+
+def _is_image(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") in ("image", "image_url")

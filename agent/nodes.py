@@ -1,87 +1,97 @@
-"""The nodes of the state machine: observe, decide, act, conclude.
+"""The nodes of the state machine, from `observe` to `conclude`.
 
 Nodes write nothing but state; what happens is announced on LangGraph's custom stream as
-`{"kind", "data"}`, which the caller turns into the trace.
+`{"kind", "data"}`, which the caller turns into the trace. What a node does not do in a recipe, it
+leaves out by returning nothing.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
+from langgraph.types import interrupt
+from pydantic import ValidationError
 
-import prompts
-from agent.belief import Belief, believe, summarise
-from agent.budget import Budget, Spent, exhausted, remaining_text
-from agent.calls import announce, announce_findings, load_libraries, run_calls
+from agent.answer import Step
+from agent.asker import Asker
+from agent.asking import ModelUnavailableError, Problem
+from agent.belief import Belief, BeliefSummary, believe, summarise
+from agent.budget import Budget, exhausted, left_of
+from agent.calls import announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
-from agent.drivers import Driver
-from agent.images import image_in_messages
+from agent.drivers import COMMIT, Driver
+from agent.explore import explore
+from agent.guessing import PRIOR_SCHEMA, Short, ask_short, prior_of, prior_prompt
+from agent.opening import opened
+from agent.recipes import Recipe, find_recipe
+from agent.short_answers import diversify, pool_of
 from agent.state import InputState, State
-from geo.errors import GeolocationError, InputError
-from tools.evidence import Evidence
+from agent.turns import REPEATED, nudge, repeats, turn_message
+from tools.evidence import Evidence, Rejection, ToolOutcome
 from tools.workbench import Workbench
 
 PRIOR_POPULATION = 5_000
-"""Settlements at least this large support the prior."""
+"""Settlements at least this large support the prior of belief."""
+TROUBLE = 3
+"""After so many turns in a row that come to nothing, the pipeline driver takes over."""
+ASK = "ask_analyst"
+PIPELINE = find_recipe("pipeline", has_model=False)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The nodes and what they share: workbench, tools, driver, budget."""
+    """The nodes and what they share.
+
+    Attributes:
+        driver: decides in the loop.
+        fallback: decides where the driver failed; None ends the loop instead.
+        asker: asks the model outside the loop; None without one.
+        analyst: whether a person is there to be asked.
+    """
 
     bench: Workbench
     tools: Sequence[BaseTool]
     driver: Driver
     budget: Budget
+    recipe: Recipe = PIPELINE
+    fallback: Driver | None = None
+    asker: Asker | None = None
+    analyst: bool = False
+    trajectories: int = 1
 
     def observe(self, state: InputState) -> dict[str, Any]:
         """Open the photo, set up the state and write the first message."""
+        return opened(state, self.bench, self.budget, self.recipe, self.driver, self.tools)
+
+    def prior(self, state: State) -> dict[str, Any]:
+        """Have the model guess from the photo alone; kept as evidence, never discarded."""
+        if self.asker is None or not self.recipe.prior:
+            return {}
         began = time.monotonic()
-        photo_id = state.get("photo_id") or self._photo_from(state.get("messages", []))
-        photo = self.bench.photos.get(photo_id)
-        load_libraries()
-        encoder = self._encoder()
-        prompt = prompts.load("observe")
-        text = prompt.render(
-            photo_id=photo.id,
-            width=photo.width,
-            height=photo.height,
-            galleries=", ".join(gallery.name for gallery in self.bench.galleries) or "none",
-            hint=state.get("hint") or "none",
-            budget=remaining_text(self.budget, Spent()),
+        photo = self.bench.photos.get(state["photo_id"])
+        left = left_of(self.budget, state["spent"])
+        (answered,) = ask_short(
+            self.asker,
+            photo,
+            [prior_prompt()],
+            purpose="prior",
+            schema=PRIOR_SCHEMA,
+            timeout_s=left.seconds,
         )
-        announce(
-            "photo",
-            {
-                "photo_id": photo.id,
-                "name": photo.name,
-                "width": photo.width,
-                "height": photo.height,
-                "driver": self.driver.name,
-                "encoder": dict(encoder),
-                "prompt_sha256": prompt.sha256,
-                "budget": self.budget.model_dump(mode="json"),
-            },
-        )
-        return {
-            "photo_id": photo.id,
-            "hint": state.get("hint", ""),
-            "trust_metadata": state.get("trust_metadata", False),
-            "messages": [HumanMessage(text)],
-            "encoder": encoder,
-            "evidence": [],
-            "rejected": [],
-            "steps": [],
-            "belief": None,
-            "spent": Spent(seconds=time.monotonic() - began),
-            "committed": False,
-            "undetermined": False,
-            "stopped_because": "",
-            "answer": None,
-        }
+        short = prior_of(answered, self.asker, photo, self.bench, len(state["steps"]) + 1)
+        update = self._told(state, short, began)
+        if short.evidence:
+            said = f"{short.step.text} [{short.evidence[0].id}]"
+            update["messages"] = [AIMessage(said)]
+        return update
+
+    def prime(self, state: State) -> dict[str, Any]:
+        """Run the tools that the recipe gathers evidence with before any decision."""
+        calls = self._primed(state)
+        return self._run(state, calls, AIMessage("", tool_calls=calls)) if calls else {}
 
     def decide(self, state: State) -> dict[str, Any]:
         """Ask the driver for the next tool calls, unless the budget is spent."""
@@ -89,81 +99,230 @@ class Machine:
             announce("budget", {"exhausted": reason})
             return {"stopped_because": reason}
         began = time.monotonic()
-        message = self.driver.decide(state, remaining_text(self.budget, state["spent"]))
-        used = message.usage_metadata["total_tokens"] if message.usage_metadata else 0
-        seconds = time.monotonic() - began
-        if not message.tool_calls:
-            nudge = HumanMessage("Call a tool, or finish with commit_location.")
-            spent = state["spent"].plus(steps=1, tokens=used, seconds=seconds)
-            return {"messages": [message, nudge], "spent": spent}
-        return {
-            "messages": [message],
-            "spent": state["spent"].plus(steps=1, tokens=used, seconds=seconds),
-        }
+        failed = state["failed"]
+        driver = self.fallback if failed and self.fallback else self.driver
+        try:
+            decision = driver.decide(state, left_of(self.budget, state["spent"]))
+        except ModelUnavailableError as error:
+            return self._fail(state, f"model unavailable: {error}", began)
+        update = self._found(state, list(decision.evidence), list(decision.rejected))
+        message = decision.message
+        spent = state["spent"].plus(
+            steps=1, tokens=decision.tokens, seconds=time.monotonic() - began
+        )
+        if message.tool_calls:
+            return {**update, "messages": [message], "spent": spent}
+        trouble = state["trouble"] + 1
+        if trouble >= TROUBLE and driver is self.driver and driver.converses:
+            why = f"{driver.name} gave no usable reply {trouble} times in a row"
+            return {**update, "messages": [message], **self._fail(state, why, began, spent.tokens)}
+        told = nudge(decision.problems, update["evidence"])
+        return {**update, "messages": [message, told], "spent": spent, "trouble": trouble}
+
+    def ask(self, state: State) -> dict[str, Any]:
+        """Ask the analyst what the driver wants to know; the session waits here."""
+        from tools.ask import analyst_reply, question_payload
+        from tools.hint import hint_evidence
+
+        call = next(call for call in _calling(state).tool_calls if call["name"] == ASK)
+        try:
+            payload = question_payload(call)
+        except ValidationError:
+            return {}  # `act` refuses it with a correctable message
+        text, outcome = analyst_reply(interrupt(payload), call["args"].get("options") or [])
+        said = str(outcome.data.get("chosen") or outcome.data.get("reply") or "")
+        found = hint_evidence(said, self.bench) if said else None
+        signed = [found.model_copy(update={"call_id": call["id"] or ""})] if found else []
+        step = Step(
+            number=len(state["steps"]) + 1,
+            call_id=call["id"] or "",
+            tool=ASK,
+            arguments=call["args"],
+            text=text,
+            outcome="ok",
+            seconds=0.0,
+            evidence_ids=tuple(item.id for item in signed),
+            data=outcome.data,
+        )
+        announce("tool_result", step.model_dump(mode="json"))
+        update = self._found(state, signed, [])
+        return {**update, "messages": [_result(step)], "steps": [step]}
 
     def act(self, state: State) -> dict[str, Any]:
         """Run the tool calls in parallel, turn results into evidence, recompute belief."""
+        message = _calling(state)
+        answered = {m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)}
+        return self._run(state, [c for c in message.tool_calls if c["id"] not in answered], None)
+
+    def explore(self, state: State) -> dict[str, Any]:
+        """Run several loops of different starts in parallel, and have the model judge them."""
+        assert self.asker is not None
+        return explore(self, state)
+
+    def diversify(self, state: State) -> dict[str, Any]:
+        """Collect many short answers under different numbers of references."""
+        if self.asker is None or self.recipe.references is None or self._spent_up(state):
+            return {}
         began = time.monotonic()
-        message = state["messages"][-1]
-        assert isinstance(message, AIMessage)
-        allowed = self.budget.tool_calls - state["spent"].tool_calls
-        calls, beyond = message.tool_calls[:allowed], message.tool_calls[allowed:]
-        results = run_calls(calls, self.tools, state)
-        steps = [step for step, _ in results]
-        outcomes = [outcome for _, outcome in results]
-        evidence = [item for outcome in outcomes for item in outcome.evidence]
-        rejected = [item for outcome in outcomes for item in outcome.rejected]
-        announce_findings(evidence, [item.model_dump(mode="json") for item in rejected])
-        summary = state["belief"]
-        if evidence:
-            held = [*state["evidence"], *evidence]
-            summary = summarise(self._believe(held))
-            announce("belief", summary.model_dump(mode="json"))
-        committed = next(
-            (s for s in steps if s.tool == "commit_location" and s.outcome == "ok"), None
-        )
-        return {
-            "messages": [
-                *(ToolMessage(s.text, tool_call_id=s.call_id, name=s.tool) for s in steps),
-                *(_not_run(call, self.budget) for call in beyond),
-            ],
-            "steps": steps,
-            "evidence": evidence,
-            "rejected": rejected,
-            "belief": summary,
-            "spent": state["spent"].plus(tool_calls=len(calls), seconds=time.monotonic() - began),
-            "committed": committed is not None,
-            "undetermined": bool(committed and committed.data.get("undetermined")),
-            "stopped_because": "committed" if committed else "",
-        }
+        short = diversify(self.asker, self.bench, self.recipe, state, self.budget)
+        return self._told(state, short, began)
+
+    def verify(self, state: State) -> dict[str, Any]:
+        """Score the pool of candidates in the alignment space."""
+        call = pool_of(self.recipe, state, [tool.name for tool in self.tools])
+        return self._run(state, [call], None, quiet=True) if call else {}
 
     def conclude(self, state: State) -> dict[str, Any]:
-        """Compute the answer from belief."""
+        """Compute the answer from belief, at the point that the recipe's rule picks."""
         began = time.monotonic()
-        answer = conclude_answer(state, self._believe(state["evidence"]), self.bench)
+        belief = self._believe(state["evidence"])
+        answer = conclude_answer(state, belief, self.bench, self.recipe, self.driver.name)
         spent = state["spent"].plus(seconds=time.monotonic() - began)
         budget = {key: float(value) for key, value in spent.model_dump().items()}
         answer = answer.model_copy(update={"seconds": spent.seconds, "budget_spent": budget})
         return {"answer": answer, "spent": spent}
 
-    def _encoder(self) -> dict[str, str]:
-        """Load the encoder in this one thread; without it, its evidence will be missing."""
-        try:
-            encoder = self.bench.encoder
-            card = encoder.card if encoder else None  # a service is asked for it now
-        except GeolocationError as error:
-            return {"unavailable": str(error)}
-        return {"name": card.name, "fingerprint": card.fingerprint} if card else {}
+    def _primed(self, state: State) -> list[ToolCall]:
+        from agent.opening import prime_calls
+
+        return prime_calls(self.recipe, state, [tool.name for tool in self.tools])
+
+    def _run(
+        self,
+        state: State,
+        calls: Sequence[ToolCall],
+        message: AIMessage | None,
+        *,
+        quiet: bool = False,
+    ) -> dict[str, Any]:
+        """Run calls and return what becomes of the state.
+
+        Args:
+            state: before.
+            calls: to run, as many as the budget allows.
+            message: goes before the results, where no driver wrote one.
+            quiet: leave the conversation as it is: no driver asked for this.
+        """
+        began = time.monotonic()
+        allowed = left_of(self.budget, state["spent"]).tool_calls
+        known = repeats(calls, state["steps"])
+        fresh = [call for call in calls if call["id"] not in known]
+        run, beyond = fresh[:allowed], fresh[allowed:]
+        results = run_calls(run, self.tools, state, self.weight)
+        steps, outcomes = [s for s, _ in results], [o for _, o in results]
+        update = self._found(
+            state,
+            [item for outcome in outcomes for item in outcome.evidence],
+            [item for outcome in outcomes for item in outcome.rejected],
+        )
+        committed = next((s for s in steps if s.tool == COMMIT and s.outcome == "ok"), None)
+        if not quiet:
+            told = [_result(step) for step in steps]
+            told += [_not_run(call, self.budget) for call in beyond]
+            told += [_again(call, known[call["id"] or ""]) for call in calls if call["id"] in known]
+            update["messages"] = [*([message] if message else []), *told]
+        # An outage is nobody's fault; refusals and repetitions are the driver's.
+        idle = bool(calls) and all(step.outcome == "refused" for step in steps)
+        spent = state["spent"].plus(
+            tool_calls=len(run), tokens=_tokens(outcomes), seconds=time.monotonic() - began
+        )
+        update |= {
+            "steps": steps,
+            "spent": spent,
+            "trouble": state["trouble"] + 1 if idle else 0,
+            "committed": committed is not None,
+            "undetermined": bool(committed and committed.data.get("undetermined")),
+            "reason": str(committed.data.get("reason", "")) if committed else "",
+            "stopped_because": "committed" if committed else "",
+        }
+        if not quiet and not committed and self.driver.converses and not state["failed"]:
+            note, conflicts = turn_message(_merged(state, update), self.budget, steps)
+            update["messages"].append(note)
+            update["conflicts"] = conflicts
+        if update["trouble"] >= TROUBLE and self.driver.converses and not state["failed"]:
+            why = f"{self.driver.name} called nothing new {update['trouble']} times in a row"
+            update |= self._fail(state, why, began, spent.tokens) | {"spent": spent}
+        return update
+
+    def _found(
+        self, state: State, evidence: list[Evidence], rejected: list[Rejection]
+    ) -> dict[str, Any]:
+        """Announce findings and recompute belief where there is new evidence."""
+        announce_findings(evidence, [item.model_dump(mode="json") for item in rejected])
+        summary: BeliefSummary | None = state["belief"]
+        if any(item.weight > 0 for item in evidence):
+            summary = summarise(self._believe([*state["evidence"], *evidence]))
+            announce("belief", summary.model_dump(mode="json"))
+        return {"evidence": evidence, "rejected": rejected, "belief": summary}
+
+    def _told(self, state: State, short: Short, began: float) -> dict[str, Any]:
+        """Return what a set of short answers changes."""
+        announce("tool_result", short.step.model_dump(mode="json"))
+        update = self._found(state, list(short.evidence), list(short.rejected))
+        spent = state["spent"].plus(tokens=short.tokens, seconds=time.monotonic() - began)
+        return {**update, "steps": [short.step], "spent": spent}
+
+    def _fail(self, state: State, why: str, began: float, tokens: int = 0) -> dict[str, Any]:
+        """Hand over to the pipeline driver, or stop where there is none."""
+        after = "; the pipeline driver goes on" if self.fallback else "; stopped here"
+        announce("notice", {"text": (why + after)[:500]})
+        spent = state["spent"].plus(
+            steps=1, tokens=max(0, tokens - state["spent"].tokens), seconds=time.monotonic() - began
+        )
+        stopped = "" if self.fallback else why
+        return {"failed": why, "trouble": 0, "spent": spent, "stopped_because": stopped}
+
+    @property
+    def weight(self) -> float | None:
+        """How often the model's answers are taken to be right; None without one."""
+        return self.asker.settings.weight if self.asker else None
+
+    def _spent_up(self, state: State) -> bool:
+        left = left_of(self.budget, state["spent"])
+        return left.tokens <= 0 or left.seconds <= 0 or bool(state["failed"])
 
     def _believe(self, evidence: Sequence[Evidence]) -> Belief:
         return believe(evidence, self.bench.gazetteer.settlements(PRIOR_POPULATION))
 
-    def _photo_from(self, messages: Sequence[AnyMessage]) -> str:
-        if (image := image_in_messages(messages)) is None:
-            raise InputError("no photo: give `photo_id`, or a message with an image in it")
-        return self.bench.photos.add(image).id
+
+def _calling(state: State) -> AIMessage:
+    """Return the last message that calls tools."""
+    return next(
+        message
+        for message in reversed(state["messages"])
+        if isinstance(message, AIMessage) and message.tool_calls
+    )
+
+
+def _merged(state: State, update: dict[str, Any]) -> State:
+    """Return the state as it will be after an update."""
+    joined = {
+        key: [*cast(Any, state)[key], *value] if key in ("evidence", "steps", "rejected") else value
+        for key, value in update.items()
+        if key != "messages"
+    }
+    return cast(State, {**state, **joined})
+
+
+def _result(step: Step) -> ToolMessage:
+    return ToolMessage(step.text, tool_call_id=step.call_id, name=step.tool)
 
 
 def _not_run(call: ToolCall, budget: Budget) -> ToolMessage:
     text = f"Not run: the budget of {budget.tool_calls} tool calls is spent."
     return ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"])
+
+
+def _again(call: ToolCall, step: Step) -> ToolMessage:
+    problem = Problem(
+        kind=REPEATED, detail=f"{call['name']} as in step {step.number}", action="answered"
+    )
+    announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
+    text = f"Not run again: step {step.number} asked exactly this. It said: {step.text[:600]}"
+    return ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"])
+
+
+def _tokens(outcomes: Sequence[ToolOutcome]) -> int:
+    """Return the model tokens that tools spent, such as a judge of pairs."""
+    spent = (outcome.data.get("tokens", 0) for outcome in outcomes)
+    return sum(tokens for tokens in spent if isinstance(tokens, int))

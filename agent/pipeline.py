@@ -9,6 +9,8 @@ from langchain_core.messages import AIMessage, ToolCall
 from pydantic import JsonValue
 
 from agent.answer import Step
+from agent.budget import Left
+from agent.drivers import Decision
 from agent.state import State
 from tools.evidence import short_id
 
@@ -30,11 +32,12 @@ class PipelineDriver:
     """The driver without a model: fixed questions, asked when there is something to ask about."""
 
     name = "pipeline"
+    converses = False
 
     def __init__(self, tools: Sequence[str]) -> None:
         self._tools = frozenset(tools)
 
-    def decide(self, state: State, remaining: str) -> AIMessage:
+    def decide(self, state: State, left: Left) -> Decision:
         """Return the calls of the first stage that still has something to ask."""
         asked = {step.tool for step in state["steps"]}
         for stage in (_look, _interpret, _name_places, _verify, _cluster, _describe):
@@ -44,8 +47,9 @@ class PipelineDriver:
                 if tool in self._tools and tool not in asked
             ]
             if calls:
-                return AIMessage(content="", tool_calls=calls)
-        return AIMessage(content="", tool_calls=[_call("commit_location", _commit(state))])
+                return Decision(AIMessage(content="", tool_calls=calls))
+        commit = _call("commit_location", _commit(state))
+        return Decision(AIMessage(content="", tool_calls=[commit]))
 
 
 def _look(state: State) -> Iterator[tuple[str, Arguments]]:

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """E-mail or page that a geocoding server's operator may use; sent in the user agent."""
     model: ModelSettings = ModelSettings()
     """The chat model that drives a run; without one the `pipeline` driver does."""
+    galleries: tuple[str, ...] = ()
+    """Folders or addresses of galleries that are searched where none is named; JSON list."""
     recipe: str = "auto"
     """Name of the recipe; `auto` is `agentic` with a model and `pipeline` without."""
     overpass_url: str = ""

@@ -48,19 +48,27 @@ class State(InputState):
     """Written by `observe`: `name` and `fingerprint` of the encoder that aligns photos with
     places, or why it is `unavailable`; empty where none was asked for."""
     evidence: Annotated[list[Evidence], merge_evidence]
-    """Written by `observe` (a hint) and `act`."""
+    """Written by every node that asks a tool, a model or a person."""
     rejected: Annotated[list[Rejection], append]
-    """Written by `act`."""
+    """Written by the same."""
     steps: Annotated[list[Step], append]
-    """Written by `act`, one for each tool call."""
+    """Written by the same, one for each tool call, question or set of short answers."""
     belief: BeliefSummary | None
-    """Written by `act` whenever evidence arrived; None before."""
+    """Written by the same whenever evidence arrived; None before."""
     spent: Spent
     """Written by every node that spends."""
+    conflicts: Annotated[list[str], append]
+    """Written by `act`: keys of the conflicts that the driver was told."""
+    trouble: int
+    """Written by `decide` and `act`: turns in a row that came to nothing."""
+    failed: str
+    """Written by `decide`: why the pipeline driver took over from the model; empty before."""
     committed: bool
     """Written by `act` when a commit was accepted."""
     undetermined: bool
     """Written by `act`: the accepted commit says that the evidence does not tell."""
+    reason: str
+    """Written by `act`: why the driver committed, in its words, unchecked."""
     stopped_because: str
     """Written by `act` (`committed`) and `decide` (the budget that ran out)."""
     answer: Answer | None

@@ -14,10 +14,31 @@ from cli.paths import ExistingPath, GalleryPlace
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from agent.geolocator import Geolocator
+    from agent.geolocator import Ask, Geolocator
     from agent.settings import Settings
 
 OPTIONS = (
+    click.option(
+        "--recipe",
+        default="",
+        help="Which recipe, see `graticule recipes`; auto is agentic where a model is configured "
+        "and pipeline where none is. [default: auto]",
+    ),
+    click.option(
+        "--model",
+        default="",
+        help="Chat model that drives the run; its name on the server of --model-url.",
+    ),
+    click.option(
+        "--model-url",
+        default="",
+        help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Photos are sent there.",
+    ),
+    click.option(
+        "--trajectories",
+        type=click.IntRange(1, 4),
+        help="Investigations in parallel, judged at the end. [default: the recipe's]",
+    ),
     click.option(
         "--gallery",
         "galleries",
@@ -51,20 +72,33 @@ OPTIONS = (
 class Chosen:
     """What was chosen by `OPTIONS`."""
 
+    recipe: str
+    model: str
+    model_url: str
+    trajectories: int | None
     galleries: tuple[Path | str, ...]
     encoder: str
     places: Path | None
     download: bool
     trust_metadata: bool
 
-    def open(self, settings: "Settings", *, quiet: bool) -> "Geolocator":
+    def open(self, settings: "Settings", *, quiet: bool, ask: "Ask | None" = None) -> "Geolocator":
         """Return the geolocator of these options, after downloads that were asked for."""
         from agent.geolocator import Geolocator
 
         if self.download:
             _download(self.encoder, settings, quiet=quiet)
+        named = {"name": self.model, "url": self.model_url}
+        chosen = {key: value for key, value in named.items() if value}
         return Geolocator(
-            self.galleries, settings=settings, encoder=self.encoder, places=self.places
+            self.galleries,
+            recipe=self.recipe,
+            model=settings.model.model_copy(update=chosen),
+            settings=settings,
+            trajectories=self.trajectories,
+            ask=ask,
+            encoder=self.encoder,
+            places=self.places,
         )
 
     def shaping(self, geolocator: "Geolocator") -> "dict[str, JsonValue]":
@@ -72,7 +106,13 @@ class Chosen:
         here = "one is here" if geolocator.bench.open_encoder else "none is here"
         places = hashlib.sha256(self.places.read_bytes()).hexdigest() if self.places else ""
         encoder = f"auto, {here}" if self.encoder == "auto" else self.encoder
-        return {"encoder": encoder, "places": places}
+        return {
+            "encoder": encoder,
+            "places": places,
+            "recipe": geolocator.recipe.model_dump(mode="json"),
+            "driver": geolocator.machine.driver.name,
+            "trajectories": geolocator.machine.trajectories,
+        }
 
     def prepare(self, geolocator: "Geolocator", *, quiet: bool) -> None:
         """Build what every photo needs and what takes long once, under progress bars."""

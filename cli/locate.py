@@ -12,6 +12,7 @@ from geo.errors import InputError
 @click.command()
 @click.argument("photo", type=ExistingPath())
 @geolocator_options
+@click.option("--ask", is_flag=True, help="Let the model ask you; an empty line is no answer.")
 @click.option("--hint", default="", help="What you know already: weighed, not obeyed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON and nothing else.")
 @click.option("--report", type=NewFile(b"<!doctype html"), help="Write a report: one HTML file.")
@@ -19,6 +20,7 @@ from geo.errors import InputError
 def locate(
     chosen: Chosen,
     photo: Path,
+    ask: bool,
     hint: str,
     as_json: bool,
     report: Path | None,
@@ -28,9 +30,11 @@ def locate(
     if report is not None and trace is not None and report.absolute() == trace.absolute():
         raise InputError(f"--report and --trace both name {str(report)!r}; give two files")
     from agent.settings import load_settings
+    from cli.ask import ask_on_terminal
     from cli.run import locate_with_output
 
-    with chosen.open(load_settings(), quiet=as_json) as geolocator:
+    asked = ask_on_terminal if ask else None
+    with chosen.open(load_settings(), quiet=as_json, ask=asked) as geolocator:
         geolocator.bench.photos.add(photo)
         chosen.prepare(geolocator, quiet=as_json)
         answer = locate_with_output(

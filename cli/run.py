@@ -14,6 +14,7 @@ from agent.report_format import digits_for, distance, percent
 from agent.trace import Event
 from geo.coordinate import Coordinate
 
+NOTED = ("malformed", "retry", "context", "conflict", "notice")
 STATUS_STYLES = {"located": "green", "region": "yellow", "undetermined": "red"}
 
 
@@ -33,9 +34,14 @@ def locate_with_output(
     answer: Answer | None = None
     # Names may hold bytes that no terminal can show.
     name = str(photo).encode(errors="replace").decode()
-    with console.status("Opening the photo ..."):
+    with console.status("Opening the photo ...") as status:
         events = geolocator.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
         for event in events:
+            if event.kind == "question":
+                status.stop()  # somebody is about to type
+            elif event.kind == "model_call":
+                status.update(f"Waiting for {escape(str(event.data['model']))} ...")
+                status.start()
             if event.kind == "answer":
                 answer = answer_of(event)
             elif line := _line(event):
@@ -91,6 +97,8 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
         used = "used" if answer.trusted_metadata else "not used; --trust-metadata lets it count"
         rows.append(("Metadata", f"claims {claimed} ({used})"))
     rows += [("Missing", line) for line in answer.missing]
+    decided = answer.driver if answer.driver == answer.recipe else f"driver {answer.driver}"
+    rows.append(("Recipe", f"{answer.recipe}, {decided}, picked by {answer.picked_by}"))
     rows.append(("Time", f"{answer.seconds:.1f} s, stopped because: {answer.stopped_because}"))
     rows.append(("Trace", answer.trace_path))
     if report is not None:
@@ -111,6 +119,14 @@ def _line(event: Event) -> str:
         return (
             f"{mark[str(data['outcome'])]} [bold]{tool}[/] [dim]{seconds:.1f} s[/] {escape(short)}"
         )
+    if event.kind == "model_reply":
+        return (
+            f"[blue]•[/] [bold]{escape(str(data['model']))}[/] {escape(str(data['purpose']))} "
+            f"[dim]{float(str(data['seconds'])):.1f} s, {data['tokens_in']} + "
+            f"{data['tokens_out']} tokens[/]"
+        )
+    if event.kind in NOTED:
+        return f"  [yellow]{escape(_noted(event)[:220])}[/]"
     if event.kind == "belief":
         radius = distance(float(str(data["km_80"])))
         return f"  [dim]belief: {escape(str(data['status']))}, 80 % within {radius}[/]"
@@ -119,3 +135,17 @@ def _line(event: Event) -> str:
     if event.kind == "rejection":
         return f"  [dim]dropped {escape(str(data['value'])[:60])}: {escape(str(data['reason']))}[/]"
     return ""
+
+
+def _noted(event: Event) -> str:
+    """Return what went otherwise than planned, or disagrees, in words."""
+    data = event.data
+    if event.kind == "malformed":
+        return f"{data['action']}: {data['kind']}, {data['detail']}"
+    if event.kind == "retry":
+        return f"asked again in {data['wait_s']} s: {data['error']}"
+    if event.kind == "context":
+        return f"left out of the request: {data['why']}"
+    if event.kind == "conflict":
+        return f"conflict: {data['first_text']} / {data['second_text']}"
+    return str(data["text"])

@@ -6,7 +6,7 @@ trace; belief (`agent.belief`) is a pure function of the evidence gathered so fa
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
@@ -29,6 +29,17 @@ class Record(BaseModel):
     """Base of the pure data passed between rooms: frozen, strict, no NaN, no unknown field."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def model_construct(  # type: ignore[override]  # pydantic's plugin gives it other names
+        cls, _fields_set: set[str] | None = None, **values: Any
+    ) -> Self:
+        """Return a record from the shapes that JSON has, validated all the same.
+
+        LangGraph's checkpoints bring back lists for tuples and dictionaries for records; its
+        serializer comes here when strict validation has refused them.
+        """
+        return cls.model_validate_json(json.dumps(values))
 
 
 class Box(Record):

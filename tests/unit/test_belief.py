@@ -78,8 +78,8 @@ def test_kernel_holds_half_within_its_radius_and_four_fifths_within_twice(
     settlements: Settlements,
 ) -> None:
     belief = believe([match(photo(48.2, 11.6, 3.0), weight=0.999)], settlements)
-    assert belief.radius_km(0.5, 48.2, 11.6) == pytest.approx(3.0, rel=0.3)
-    assert belief.radius_km(0.8, 48.2, 11.6) == pytest.approx(6.0, rel=0.3)
+    assert belief.radii_km((0.5,), 48.2, 11.6)[0] == pytest.approx(3.0, rel=0.3)
+    assert belief.radii_km((0.8,), 48.2, 11.6)[0] == pytest.approx(6.0, rel=0.3)
 
 
 def test_agreeing_independent_groups_reinforce_and_differing_ones_compete(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.budget import Budget, Spent, exhausted, remaining_text
+from agent.budget import Budget, Spent, exhausted, left_of
 
 
 def test_nothing_is_exhausted_below_every_limit() -> None:
@@ -26,5 +26,5 @@ def test_the_reached_limit_is_named(spent: Spent, named: str) -> None:
 def test_spending_adds_up_and_is_told() -> None:
     spent = Spent().plus(steps=1, tokens=100).plus(tool_calls=2, seconds=3)
     assert spent == Spent(steps=1, tool_calls=2, tokens=100, seconds=3)
-    told = remaining_text(Budget(steps=4, tool_calls=10, tokens=1100, seconds=60), spent)
+    told = left_of(Budget(steps=4, tool_calls=10, tokens=1100, seconds=60), spent).text
     assert told == "3 turns, 8 tool calls, 1,000 tokens, 57 seconds left"

@@ -15,7 +15,7 @@ from agent.answer import Answer
 from agent.budget import Budget
 from agent.drivers import Driver
 from agent.factors import Settlements
-from agent.graph import make_graph, run_config
+from agent.graph import compile_graph, run_config
 from agent.nodes import Machine
 from agent.settings import Settings
 from agent.state import InputState
@@ -67,7 +67,7 @@ def run(settings: Settings, settlements: Settlements) -> Callable[..., dict[str,
     ) -> dict[str, Any]:
         budget = budget or Budget(steps=6)
         machine = Machine(bench, (*tools, make_commit_location()), driver, budget)
-        graph = make_graph(machine, InMemorySaver())
+        graph = compile_graph(machine, InMemorySaver())
         config = run_config(budget.steps)
         config["configurable"] = {"thread_id": "1"}
         return dict(graph.invoke(InputState(photo_id=photo.id, hint=hint), config))
@@ -231,7 +231,7 @@ def test_a_photo_in_a_chat_message_is_opened(settings: Settings, settlements: Se
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
     ):
         machine = Machine(bench, machine.tools, ScriptedDriver([[]] * 2), Budget(steps=2))
-        state = make_graph(machine).invoke({"messages": [HumanMessage([block])]}, run_config(2))
+        state = compile_graph(machine).invoke({"messages": [HumanMessage([block])]}, run_config(2))
         assert state["answer"].photo_id == bench.photos.add(photo_bytes()).id
 
 
@@ -250,4 +250,4 @@ def test_what_is_no_photo_in_a_message_is_bad_input(
     bench = Workbench(PhotoStore(settings.photos), (), lambda: FakeGazetteer(settlements))
     machine = Machine(bench, (), ScriptedDriver([]), Budget())
     with pytest.raises(InputError, match=message):
-        make_graph(machine).invoke({"messages": [HumanMessage([block])]})
+        compile_graph(machine).invoke({"messages": [HumanMessage([block])]})

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from agent.answer import Step
 from agent.belief import BeliefSummary
-from agent.budget import Spent
+from agent.budget import Left, Spent
 from agent.pipeline import PipelineDriver
 from agent.state import State
 from tools.evidence import Candidate, Evidence
@@ -42,7 +42,8 @@ def line(text: str, confidence: float = 0.95, overlay: bool = False) -> JsonValu
 
 
 def asked(driver: PipelineDriver, held: State) -> list[tuple[str, dict[str, Any]]]:
-    return [(call["name"], call["args"]) for call in driver.decide(held, "").tool_calls]
+    message = driver.decide(held, Left()).message
+    return [(call["name"], call["args"]) for call in message.tool_calls]
 
 
 LOOKED = [step("read_metadata"), step("search_similar_photos"), step("search_places")]
@@ -187,5 +188,5 @@ def test_an_encoder_that_failed_is_not_asked_again() -> None:
 
 
 def test_the_same_state_gives_the_same_call_ids() -> None:
-    first, again = (PipelineDriver(TOOLS).decide(state(), "") for _ in range(2))
+    first, again = (PipelineDriver(TOOLS).decide(state(), Left()).message for _ in range(2))
     assert [call["id"] for call in first.tool_calls] == [call["id"] for call in again.tool_calls]

@@ -1,0 +1,53 @@
+"""Putting a machine together: tools, driver and limits, as a recipe and the settings say."""
+
+from dataclasses import replace
+
+from agent.asker import Asker
+from agent.budget import Budget
+from agent.calls import announce
+from agent.drivers import Driver, ModelDriver
+from agent.judge import ModelJudge
+from agent.nodes import Machine
+from agent.pipeline import PipelineDriver
+from agent.recipes import Recipe
+from agent.settings import Settings
+from agent.toolbox import make_tools
+from tools.workbench import Workbench
+
+
+def assemble(
+    bench: Workbench,
+    settings: Settings,
+    recipe: Recipe,
+    asker: Asker | None,
+    *,
+    driver: Driver | None = None,
+    budget: Budget,
+    trajectories: int | None = None,
+    analyst: bool = False,
+) -> Machine:
+    """Return the machine of a recipe.
+
+    Args:
+        bench: what the tools may touch; gets the model as its judge of pairs of photos.
+        settings: which servers the tools may ask.
+        recipe: what is done.
+        asker: asks the model; None without one.
+        driver: decides instead of the recipe's own.
+        budget: of every run.
+        trajectories: instead of the recipe's; several ask no analyst, who could not follow them.
+        analyst: whether somebody is there to be asked.
+    """
+    count = trajectories or recipe.trajectories
+    analyst = analyst and count == 1
+    uses_model = asker is not None and recipe.name != "pipeline"
+    if asker is not None and uses_model:
+        bench.judge = ModelJudge(asker.client, asker.settings, announce)
+    tools = make_tools(bench, settings, analyst=analyst)
+    pipeline = PipelineDriver([tool.name for tool in tools])
+    machine = Machine(bench, tools, pipeline, budget, recipe, analyst=analyst, trajectories=count)
+    if asker is not None and uses_model:
+        looped = [tool for tool in tools if not recipe.tools or tool.name in recipe.tools]
+        own = ModelDriver(asker, looped)
+        machine = replace(machine, driver=own, fallback=pipeline, asker=asker)
+    return replace(machine, driver=driver) if driver else machine

@@ -1,0 +1,126 @@
+"""The beginning of a run: the photo, the first message, and the calls a recipe starts with."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AnyMessage, HumanMessage, ToolCall
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import JsonValue
+
+import prompts
+from agent.budget import Budget, Spent, left_of
+from agent.calls import announce, load_libraries
+from agent.drivers import Driver
+from agent.images import image_in_messages, without_images
+from agent.recipes import Recipe
+from agent.state import InputState, State
+from geo.errors import GeolocationError, InputError
+from tools.evidence import short_id
+from tools.workbench import Workbench
+
+
+def opened(
+    state: InputState,
+    bench: Workbench,
+    budget: Budget,
+    recipe: Recipe,
+    driver: Driver,
+    tools: Sequence[BaseTool],
+) -> dict[str, Any]:
+    """Return the state that a run begins with.
+
+    Raises:
+        InputError: no photo is given, or it cannot be used.
+    """
+    began = time.monotonic()
+    given = state.get("messages", [])
+    photo_id = state.get("photo_id") or _photo_from(given, bench)
+    photo = bench.photos.get(photo_id)
+    load_libraries()
+    encoder = _encoder(bench)
+    text = prompts.load("observe").render(
+        photo_id=photo.id,
+        width=photo.width,
+        height=photo.height,
+        galleries=", ".join(gallery.name for gallery in bench.galleries) or "none",
+        hint=state.get("hint") or "none",
+        budget=left_of(budget, Spent()).text,
+    )
+    announce(
+        "photo",
+        {
+            "photo_id": photo.id,
+            "name": photo.name,
+            "width": photo.width,
+            "height": photo.height,
+            "recipe": recipe.name,
+            "driver": driver.name,
+            "encoder": dict(encoder),
+            "prompts_sha256": {name: prompts.load(name).sha256 for name in prompts.names()},
+            "tools_sha256": dict(tool_hashes(tools)),
+            "budget": budget.model_dump(mode="json"),
+        },
+    )
+    shown = {"type": "photo", "photo_id": photo.id, "caption": "the photo to locate"}
+    return {
+        "photo_id": photo.id,
+        "hint": state.get("hint", ""),
+        "trust_metadata": state.get("trust_metadata", False),
+        # Pixels are in the store by now: the same messages again, without them.
+        "messages": [*without_images(given), HumanMessage([{"type": "text", "text": text}, shown])],
+        "encoder": encoder,
+        "evidence": [],
+        "rejected": [],
+        "steps": [],
+        "belief": None,
+        "spent": Spent(seconds=time.monotonic() - began),
+        "conflicts": [],
+        "trouble": 0,
+        "failed": "",
+        "committed": False,
+        "undetermined": False,
+        "reason": "",
+        "stopped_because": "",
+        "answer": None,
+    }
+
+
+def prime_calls(recipe: Recipe, state: State, tools: Sequence[str]) -> list[ToolCall]:
+    """Return the calls a recipe starts with, of the tools there are."""
+    arguments: dict[str, dict[str, JsonValue]] = {
+        "search_similar_photos": {"limit": recipe.retrieve},
+        "search_dissimilar_photos": {"limit": recipe.retrieve},
+    }
+    calls = []
+    for name in recipe.prime:
+        if name not in tools or (name == "use_hint" and not state.get("hint")):
+            continue
+        args: dict[str, JsonValue] = {"hint": state.get("hint", "")}
+        if name != "use_hint":
+            args = {"photo_id": state["photo_id"], **arguments.get(name, {})}
+        call_id = short_id([name, args], prefix="c")
+        calls.append(ToolCall(name=name, args=args, id=call_id, type="tool_call"))
+    return calls
+
+
+def tool_hashes(tools: Sequence[BaseTool]) -> dict[str, str]:
+    """Return a short hash of what a model is told about each tool: descriptions are prompts."""
+    return {tool.name: short_id(convert_to_openai_tool(tool), prefix="t") for tool in tools}
+
+
+def _encoder(bench: Workbench) -> dict[str, str]:
+    """Load the encoder in this one thread; without it, its evidence will be missing."""
+    try:
+        encoder = bench.encoder
+        card = encoder.card if encoder else None  # a service is asked for it now
+    except GeolocationError as error:
+        return {"unavailable": str(error)}
+    return {"name": card.name, "fingerprint": card.fingerprint} if card else {}
+
+
+def _photo_from(messages: Sequence[AnyMessage], bench: Workbench) -> str:
+    if (image := image_in_messages(messages)) is None:
+        raise InputError("no photo: give `photo_id`, or a message with an image in it")
+    return bench.photos.add(image).id

@@ -1,0 +1,27 @@
+"""State in words, for prompts and for people: evidence, belief, conclusions."""
+
+from collections.abc import Sequence
+
+from agent.belief import BeliefSummary
+from tools.evidence import Evidence
+
+LISTED = 30
+"""Pieces of evidence that a prompt lists, the heaviest."""
+
+
+def evidence_text(evidence: Sequence[Evidence]) -> str:
+    """Return evidence as lines of id, weight and summary, the heaviest first."""
+    ordered = sorted(evidence, key=lambda item: -item.weight)[:LISTED]
+    lines = [f"{item.id} (weight {item.weight:g}): {item.summary[:200]}" for item in ordered]
+    return "\n".join(lines) or "none yet"
+
+
+def belief_text(belief: BeliefSummary | None) -> str:
+    """Return belief in one line."""
+    if belief is None:
+        return "nothing is known yet"
+    named = ", ".join(f"{code} {share:.0%}" for code, share in list(belief.countries.items())[:4])
+    return (
+        f"{belief.status}: best point {belief.latitude:.4f}, {belief.longitude:.4f}; half within "
+        f"{belief.km_50:.3g} km, 80 % within {belief.km_80:.3g} km; countries: {named or 'none'}"
+    )
