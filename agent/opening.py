@@ -16,9 +16,12 @@ from agent.drivers import Driver
 from agent.images import image_in_messages, without_images
 from agent.recipes import Recipe
 from agent.state import InputState, State
+from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from tools.evidence import short_id
 from tools.workbench import Workbench
+
+MAX_HINT_LETTERS = 500
 
 
 def opened(
@@ -44,8 +47,8 @@ def opened(
         photo_id=photo.id,
         width=photo.width,
         height=photo.height,
-        galleries=", ".join(gallery.name for gallery in bench.galleries) or "none",
-        hint=state.get("hint") or "none",
+        galleries=", ".join(printable(gallery.name) for gallery in bench.galleries) or "none",
+        hint=printable(state.get("hint") or "none", MAX_HINT_LETTERS),
         budget=left_of(budget, Spent()).text,
     )
     announce(

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from tools.references import hits_of
-
 from agent.recipes import Recipe
 from agent.short_answers import SIMILAR, VERIFY
 from agent.state import State
+from tools.references import hits_of
 
 
 @dataclass(frozen=True)

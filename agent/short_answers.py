@@ -4,14 +4,6 @@ from collections.abc import Sequence
 
 from langchain_core.messages import ToolCall
 from pydantic import JsonValue
-from tools.references import (
-    Reference,
-    hits_of,
-    name_places,
-    reference_lines,
-    rerank,
-    spread_text,
-)
 
 import prompts
 from agent.answer import Step
@@ -21,6 +13,14 @@ from agent.guessing import ANSWER_SCHEMA, Prompted, Short, ask_short, diversifie
 from agent.recipes import Recipe
 from agent.state import State
 from tools.evidence import short_id
+from tools.references import (
+    Reference,
+    hits_of,
+    name_places,
+    reference_lines,
+    rerank,
+    spread_text,
+)
 from tools.workbench import Workbench
 
 SIMILAR, DISSIMILAR = "search_similar_photos", "search_dissimilar_photos"

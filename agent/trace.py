@@ -70,6 +70,7 @@ class Trace:
             UnavailableError: the disk is full or gone.
         """
         self._number += 1
+        data = writable(data)
         draft: dict[str, JsonValue] = {
             "number": self._number,
             "seconds": round(time.monotonic() - self._started, 4),
@@ -178,6 +179,17 @@ def _lines(path: Path) -> list[bytes]:
 
 def _shown(path: Path | None) -> str:
     return f"'{printable(str(path))}'"
+
+
+def writable(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return data that can be written as UTF-8: halves of characters become question marks."""
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        mended: dict[str, JsonValue] = json.loads(text.encode(errors="replace"))
+        return mended
+    return data
 
 
 def _chain(previous: str, content: dict[str, JsonValue]) -> str:

@@ -112,6 +112,7 @@ class Chosen:
             "recipe": geolocator.recipe.model_dump(mode="json"),
             "driver": geolocator.machine.driver.name,
             "trajectories": geolocator.machine.trajectories,
+            "model_url": self.model_url,
         }
 
     def prepare(self, geolocator: "Geolocator", *, quiet: bool) -> None:

@@ -17,7 +17,7 @@ class CommitArguments(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     evidence_ids: list[EvidenceId] = Field(
-        description="Ids of the evidence the answer rests on, such as 'e0123456789'.",
+        description="Ids of the evidence the answer rests on: e and ten hexadecimal digits each.",
         max_length=50,
     )
     reason: str = Field(
