@@ -125,7 +125,7 @@ def test_a_server_is_stopped_with_its_children_even_if_it_will_not(tmp_path: Pat
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "child = os.fork()\n"
-        "print(os.getpid(), flush=True)\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"  # in one piece: both write here
         "time.sleep(60)\n"
     )
     process = subprocess.Popen(
