@@ -17,6 +17,9 @@ from pydantic import BaseModel
 from agent.asking import Question, ToolsRefusedError
 from agent.model_settings import ModelSettings
 
+ANY_STRING = r"^[^\x00-\x1f\x7f]*$"
+LONGEST_STRING = 400
+"""Letters of a string under strict decoding; a longer reason is no better."""
 KEPT = 64
 """Tool sets and schemas whose converted form is kept."""
 _FIELDS = {
@@ -210,7 +213,22 @@ def strict_schema(schema: Any) -> Any:
     }
     if isinstance(properties := strict.get("properties"), dict):
         strict |= {"required": list(properties), "additionalProperties": False}
+    if strict.get("type") == "string" and not {"enum", "const"} & strict.keys():
+        strict["pattern"] = _bounded(strict)
     return strict
+
+
+def _bounded(schema: Mapping[str, Any]) -> str:
+    """Return the pattern of a string with its length in it.
+
+    xgrammar, vLLM's decoder, takes no notice of `maxLength` beside a pattern, and without a pattern
+    lets control characters through, over which vLLM's tool parsers drop the whole call.
+    """
+    least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", LONGEST_STRING))
+    pattern = str(schema.get("pattern", ANY_STRING))
+    if not pattern.endswith("]*$"):
+        return pattern
+    return f"{pattern[:-2]}{{{least},{min(most, LONGEST_STRING)}}}$"
 
 
 def _response_format(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:

@@ -453,7 +453,7 @@ def test_no_malformation_gets_through(name: str, behaviour: Behaviour, heard: He
             shown = repr(client.ask(_question(), heard))
         except ModelUnavailableError as error:
             shown = f"{error!r} {error.__cause__!r} {error.__context__ if error.__cause__ else ''}"
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 6
     assert API_KEY not in shown + repr(client) + json.dumps(heard.events)
 
 
@@ -655,15 +655,28 @@ def test_many_threads_ask_one_server() -> None:
     assert texts == told
 
 
+def test_strings_of_strict_schemas_end_within_their_pattern() -> None:
+    """Decoders that take no notice of `maxLength` would never end a string."""
+    limited = {"type": "string", "maxLength": 60}
+    plain = {"type": "string", "minLength": 8, "maxLength": 64, "pattern": r"^[^\x00-\x1f]*$"}
+    code = {"type": "string", "pattern": "^[A-Z]{2}$"}
+    chosen = {"type": "string", "enum": ["a", "b"]}
+    assert strict_schema(limited)["pattern"] == r"^[^\x00-\x1f\x7f]{0,60}$"
+    assert strict_schema(plain)["pattern"] == r"^[^\x00-\x1f]{8,64}$"
+    assert strict_schema(code) == code
+    assert strict_schema(chosen) == chosen
+    assert strict_schema({"type": "string"})["pattern"].endswith("{0,400}$")
+
+
 def test_strict_schemas_keep_properties_of_any_name() -> None:
     schema = {
         "type": "object",
-        "properties": {"default": {"type": "string", "default": "x"}, "enum": {"enum": ["a"]}},
+        "properties": {"default": {"type": "integer", "default": 1}, "enum": {"enum": ["a"]}},
         "$defs": {"inner": {"properties": {"a": {"default": 1}}}},
     }
     assert strict_schema(schema) == {
         "type": "object",
-        "properties": {"default": {"type": "string"}, "enum": {"enum": ["a"]}},
+        "properties": {"default": {"type": "integer"}, "enum": {"enum": ["a"]}},
         "required": ["default", "enum"],
         "additionalProperties": False,
         "$defs": {
