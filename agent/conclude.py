@@ -9,7 +9,7 @@ import prompts
 from agent.answer import Alternative, Answer, Radii, Verdict
 from agent.belief import Belief, BeliefSummary, summarise
 from agent.grounding import ground
-from agent.picks import pick
+from agent.picks import Picked, pick
 from agent.recipes import Recipe
 from agent.state import State
 from geo import regions, sphere
@@ -43,7 +43,7 @@ def conclude_answer(
     answer = Answer(
         status=summary.status if told else "undetermined",
         countries=summary.countries,
-        explanation=_explain(state, summary if told else None),
+        explanation=_explain(state, summary if told else None, picked, recipe),
         evidence=tuple(state["evidence"]),
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
@@ -80,15 +80,17 @@ def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:
     }
 
 
-def _explain(state: State, summary: BeliefSummary | None) -> str:
+def _explain(state: State, summary: BeliefSummary | None, picked: Picked, recipe: Recipe) -> str:
     """Return the reasons, each with the evidence and the tool call it can be followed to."""
     used = [item for item in state["evidence"] if item.weight >= TOLD_WEIGHT]
     reasons = " ".join(f"{item.summary} [{item.id}, {item.call_id}]" for item in used)
     if summary is None:
         found = reasons or "No tool found anything that says where this is."
-        return f"The photo's position cannot be told from the evidence. {found}"
+        would = f" {words}" if (words := picked.withheld(recipe.name)) else ""
+        return f"The photo's position cannot be told from the evidence. {found}{would}"
     forced = "" if not _stopped(state) else f" Stopped early ({state['stopped_because']})."
-    return f"{reasons}{_driver_says(state)}{forced}".strip()
+    chosen = f" {words}" if (words := picked.words(recipe.name)) else ""
+    return f"{reasons}{chosen}{_driver_says(state)}{forced}".strip()
 
 
 def _stopped(state: State) -> bool:

@@ -3,56 +3,89 @@
 from dataclasses import dataclass
 
 from agent.recipes import Recipe
-from agent.short_answers import SIMILAR, VERIFY
+from agent.short_answers import VERIFY, ranked
 from agent.state import State
-from tools.references import hits_of
 
-
-@dataclass(frozen=True)
-class Picked:
-    """A point and the rule that chose it; without a point, belief chooses."""
-
-    rule: str
-    point: tuple[float, float] | None = None
-
-
-def pick(recipe: Recipe, state: State) -> Picked:
-    """Return the point that a recipe's rule picks, or belief where its material is missing."""
-    if recipe.pick == "belief":
-        return Picked("belief")
-    found = {"verified": _verified, "answer": _answered, "first": _first}[recipe.pick](state)
-    if found is None:
-        return Picked(f"belief: the recipe picks {_WORDS[recipe.pick]}, and there is none")
-    return Picked(_WORDS[recipe.pick], found)
-
-
-_WORDS = {
+RULES = {
     "verified": "the candidate that aligns best with the photo",
     "answer": "the model's answer",
     "first": "what was retrieved first",
 }
 
 
-def _verified(state: State) -> tuple[float, float] | None:
+@dataclass(frozen=True)
+class Picked:
+    """A point and the rule that chose it; without a point, belief chooses.
+
+    Attributes:
+        call_id: of the call that the point came from.
+    """
+
+    rule: str
+    point: tuple[float, float] | None = None
+    call_id: str = ""
+
+    def words(self, recipe: str) -> str:
+        """Return a sentence for people; none where belief was to choose anyway."""
+        if self.point:
+            return f"The point is {self.rule} (recipe {recipe}) [{self.call_id}]."
+        why = self.rule.partition(": ")[2]
+        return f"The point is that of belief: {why}." if why else ""
+
+    def withheld(self, recipe: str) -> str:
+        """Return a sentence for people, where the evidence is not enough for an answer."""
+        if self.point is None:
+            return ""
+        where = f"{self.point[0]:.4f}, {self.point[1]:.4f}"
+        return f"Recipe {recipe} would name {where}, {self.rule} [{self.call_id}]."
+
+
+def pick(recipe: Recipe, state: State) -> Picked:
+    """Return the point that a recipe's rule picks, or belief where its material is missing."""
+    if recipe.pick == "belief":
+        return Picked("belief")
+    found = {"verified": _verified, "answer": _answered, "first": _first}[recipe.pick]
+    wanted = RULES[recipe.pick]
+    none = Picked(f"belief: recipe {recipe.name} picks {wanted}, and there is none")
+    return found(wanted, recipe, state) or none
+
+
+def _verified(rule: str, recipe: Recipe, state: State) -> Picked | None:
     for step in reversed(state["steps"]):
         if step.tool == VERIFY and step.outcome == "ok":
             rows = step.data.get("candidates")
             if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-                return float(str(rows[0]["latitude"])), float(str(rows[0]["longitude"]))
+                point = float(str(rows[0]["latitude"])), float(str(rows[0]["longitude"]))
+                return Picked(rule, point, step.call_id)
     return None
 
 
-def _answered(state: State) -> tuple[float, float] | None:
+def _answered(rule: str, recipe: Recipe, state: State) -> Picked | None:
+    """Return the answer; of several, the most frequent, and of those the southernmost."""
     for item in reversed(state["evidence"]):
         if item.tool == "diversify" and item.candidates:
-            return item.candidates[0].latitude, item.candidates[0].longitude
+            best = item.candidates[0]
+            return Picked(rule, (best.latitude, best.longitude), item.call_id)
     return None
 
 
-def _first(state: State) -> tuple[float, float] | None:
-    for item in state["evidence"]:
-        if item.tool == "search_cells" and item.candidates:
-            return item.candidates[0].latitude, item.candidates[0].longitude
-    data = [step.data for step in state["steps"] if step.tool == SIMILAR]
-    hits = hits_of(data)
-    return (hits[0].latitude, hits[0].longitude) if hits else None
+def _first(rule: str, recipe: Recipe, state: State) -> Picked | None:
+    """Return the best cell of all galleries of the first one's encoder, or the first photo."""
+    cells: list[tuple[float, float, float, str]] = []
+    made_by = None
+    for step in state["steps"]:
+        galleries = step.data.get("galleries") if step.tool == "search_cells" else None
+        for gallery in galleries if isinstance(galleries, list) else ():
+            rows = gallery.get("candidates") if isinstance(gallery, dict) else None
+            if not isinstance(gallery, dict) or not isinstance(rows, list) or not rows:
+                continue
+            made_by = made_by or gallery.get("encoder")
+            if gallery.get("encoder") == made_by and isinstance(rows[0], dict):
+                values = (float(str(rows[0][key])) for key in ("cosine", "latitude", "longitude"))
+                cells.append((*values, step.call_id))  # type: ignore[arg-type]  # three of them
+    if cells:
+        _, latitude, longitude, call_id = max(cells, key=lambda cell: cell[0])
+        return Picked(rule, (latitude, longitude), call_id)
+    call_ids = [step.call_id for step in state["steps"] if step.tool == "search_similar_photos"]
+    hits = ranked(recipe, state)
+    return Picked(rule, (hits[0].latitude, hits[0].longitude), call_ids[0]) if hits else None

@@ -27,8 +27,10 @@ class References(Record):
     """Gallery photos shown to the model as coordinates with place names.
 
     Attributes:
-        counts: numbers of similar references, one prompt for each; 0 asks without any.
-        dissimilar: whether as many of the least similar are named, as places it is not.
+        counts: numbers of similar references, one prompt for each; 0 asks without any. A gallery
+            that has fewer is asked under what it has, each number once.
+        dissimilar: whether as many of the least similar are named, as places it is not; none of
+            the similar ones among them.
         answers: short answers for each prompt.
         temperature: of these answers; None takes the settings'.
     """
@@ -112,8 +114,8 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         name="g3",
-        summary="40 short answers under 0, 5, 10 and 15 references; of five of each and the best "
-        "photo, the one that aligns best with the photo.",
+        summary="20 short answers, five each under 0, 5, 10 and 15 references; of these and the "
+        "most similar photo's place, the one that aligns best with the photo.",
         source="G3, Jia et al., NeurIPS 2024, arXiv:2405.14702",
         family="g3",
         galleries=("photos",),

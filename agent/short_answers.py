@@ -6,20 +6,22 @@ from langchain_core.messages import ToolCall
 from pydantic import JsonValue
 
 import prompts
-from agent.answer import Step
 from agent.asker import Asker
 from agent.budget import Budget, left_of
+from agent.calls import announce
 from agent.guessing import ANSWER_SCHEMA, Prompted, Short, ask_short, diversified
-from agent.recipes import Recipe
+from agent.recipes import Recipe, References
 from agent.state import State
 from tools.evidence import short_id
 from tools.references import (
     Reference,
+    deduplicate,
     hits_of,
     name_places,
     reference_lines,
     rerank,
     spread_text,
+    without,
 )
 from tools.workbench import Workbench
 
@@ -29,12 +31,43 @@ POOL = 100
 """Candidates that are verified at most."""
 
 
-def references(bench: Workbench, recipe: Recipe, steps: Sequence[Step]) -> list[Reference]:
-    """Return the similar photos as references: as retrieved, or as the clusters re-rank them."""
-    found = hits_of(_data(steps, SIMILAR))
-    if (rule := recipe.clustering) is not None:
-        found = rerank(found, rule.rule, rule.eps_km, rule.top)
-    return name_places(bench, found)
+def ranked(recipe: Recipe, state: State) -> list[Reference]:
+    """Return the similar photos in the recipe's order: as retrieved, or as clusters re-rank them.
+
+    DualGeo's published rule counts several photos of one place as often as they are; what comes
+    out names each place once in any case.
+    """
+    if (rule := recipe.clustering) is None:
+        return found(state, SIMILAR)
+    photos = found(state, SIMILAR, repeats=rule.rule == "dualgeo")
+    return deduplicate(rerank(photos, rule.rule, rule.eps_km, rule.top))
+
+
+def found(state: State, tool: str, *, repeats: bool = False) -> list[Reference]:
+    """Return what searches by the whole photo, everywhere, found; the photo itself left out.
+
+    What the loop searched by a part of it, by words or inside a region is no list of the photos
+    most alike. A gallery that holds this very photo says so as evidence, not as a reference.
+    """
+    photo_id = state["photo_id"]
+    whole: JsonValue = {"photo_id": photo_id, "box": None}
+    data: list[dict[str, JsonValue]] = []
+    for step in state["steps"]:
+        galleries = step.data.get("galleries")
+        if step.tool != tool or step.outcome != "ok" or not isinstance(galleries, list):
+            continue
+        kept = [one for one in galleries if isinstance(one, dict) and one.get("query") == whole]
+        data.append({"galleries": [one for one in kept if not one.get("region")]})
+    return hits_of(data, apart_from=photo_id, repeats=repeats)
+
+
+def counts_of(asked: References, there: int) -> tuple[int, ...]:
+    """Return the numbers of references to ask under, each once: no more than there are.
+
+    Where a gallery has fewer than the recipe wants, the largest numbers fall together. The same
+    prompt again would not be another view of the photo, so it is not asked.
+    """
+    return tuple(sorted({min(count, there) for count in asked.counts}))
 
 
 def diversify(
@@ -43,12 +76,17 @@ def diversify(
     """Ask for short answers under each number of references of the recipe."""
     assert recipe.references is not None
     asked = recipe.references
-    similar = references(bench, recipe, state["steps"])
-    dissimilar = name_places(bench, hits_of(_data(state["steps"], DISSIMILAR)))
-    counts = sorted({min(count, len(similar)) for count in asked.counts})
+    similar = name_places(bench, ranked(recipe, state))
+    dissimilar = name_places(bench, found(state, DISSIMILAR)) if asked.dissimilar else []
+    counts = counts_of(asked, len(similar))
+    if counts != tuple(sorted(asked.counts)):
+        told = ", ".join(str(count) for count in counts)
+        wanted = ", ".join(str(count) for count in sorted(asked.counts))
+        text = f"{len(similar)} references, {wanted} wanted: asked under {told}"
+        announce("notice", {"text": text})
     todo = [
         Prompted(
-            text=_text(similar[:count], dissimilar[:count] if asked.dissimilar else []),
+            text=_text(similar[:count], without(dissimilar, similar[:count])[:count]),
             label=f"{count} references",
             named=("diversify", "references") if count else ("diversify",),
             answers=asked.answers,
@@ -69,7 +107,7 @@ def pool_of(recipe: Recipe, state: State, tools: Sequence[str]) -> ToolCall | No
     """Return the call that verifies the pool: what the model answered, and the best photo.
 
     G3's pool (Jia et al., NeurIPS 2024): answers under every number of references, and the
-    position of the most similar photo.
+    position of the most similar photo that is not this one.
     """
     if not recipe.verify or VERIFY not in tools:
         return None
@@ -78,7 +116,7 @@ def pool_of(recipe: Recipe, state: State, tools: Sequence[str]) -> ToolCall | No
         if item.kind == "model":
             for c in item.candidates:
                 places.setdefault((c.latitude, c.longitude), c.label or f"answer, {item.tool}")
-    for hit in hits_of(_data(state["steps"], SIMILAR))[:1]:
+    for hit in found(state, SIMILAR)[:1]:
         places.setdefault((hit.latitude, hit.longitude), "the most similar photo")
     if not places:
         return None
@@ -99,10 +137,6 @@ def _text(similar: Sequence[Reference], dissimilar: Sequence[Reference]) -> str:
             spread=spread_text(similar),
         )
     return prompts.load("diversify").render(references=told)
-
-
-def _data(steps: Sequence[Step], tool: str) -> list[dict[str, JsonValue]]:
-    return [step.data for step in steps if step.tool == tool and step.outcome == "ok"]
 
 
 def _plain(label: str) -> str:

@@ -39,7 +39,9 @@ class Reference(Record):
     """In what was found, 1 for the first."""
 
 
-def hits_of(steps_data: Iterable[Mapping[str, JsonValue]]) -> list[Reference]:
+def hits_of(
+    steps_data: Iterable[Mapping[str, JsonValue]], *, apart_from: str = "", repeats: bool = False
+) -> list[Reference]:
     """Return the photos that gallery searches found, in their order, each place once.
 
     Galleries of one encoder are merged by similarity; between encoders, whose similarities do not
@@ -48,6 +50,8 @@ def hits_of(steps_data: Iterable[Mapping[str, JsonValue]]) -> list[Reference]:
     Args:
         steps_data: `data` of calls of `search_similar_photos`, or of `search_dissimilar_photos`;
             not of both at once.
+        apart_from: id of a photo to leave out: none is a reference of itself.
+        repeats: several photos of one place count as often as they are.
     """
     found: dict[str, list[tuple[float, int, Reference]]] = {}
     for gallery in _galleries(steps_data):
@@ -56,12 +60,14 @@ def hits_of(steps_data: Iterable[Mapping[str, JsonValue]]) -> list[Reference]:
         name = str(encoder.get("fingerprint")) if isinstance(encoder, dict) else ""
         rows = gallery.get("hits")
         for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and apart_from and row.get("id") == apart_from:
+                continue
             if (one := _reference(row)) is not None:
                 held = found.setdefault(name, [])
                 held.append((sign * one.similarity, len(held), one))
     ordered = [[one for _, _, one in sorted(held, key=lambda r: r[:2])] for held in found.values()]
     turns = [one for turn in zip_longest(*ordered) for one in turn if one is not None]
-    return _ranked(deduplicate(turns))
+    return _ranked(turns if repeats else deduplicate(turns))
 
 
 def _galleries(steps_data: Iterable[Mapping[str, JsonValue]]) -> Iterable[Mapping[str, JsonValue]]:
@@ -92,15 +98,24 @@ def _ranked(references: Sequence[Reference]) -> list[Reference]:
 
 def deduplicate(references: Iterable[Reference]) -> list[Reference]:
     """Return the first reference of each coordinate, in their order."""
-    from geo.sphere import wrap_longitude
-
     first: dict[tuple[float, float], Reference] = {}
     for one in references:
-        # Rounded before and after it is wrapped, so that both sides of longitude 180 are one.
-        longitude = float(wrap_longitude(round(one.longitude, SAME_DIGITS)))
-        key = (round(one.latitude, SAME_DIGITS) + 0.0, round(longitude, SAME_DIGITS) + 0.0)
-        first.setdefault(key, one)
+        first.setdefault(_place(one), one)
     return list(first.values())
+
+
+def without(references: Iterable[Reference], others: Iterable[Reference]) -> list[Reference]:
+    """Return the references whose coordinates no other one has."""
+    taken = {_place(one) for one in others}
+    return [one for one in references if _place(one) not in taken]
+
+
+def _place(one: Reference) -> tuple[float, float]:
+    from geo.sphere import wrap_longitude
+
+    # Rounded before and after it is wrapped, so that both sides of longitude 180 are one.
+    longitude = float(wrap_longitude(round(one.longitude, SAME_DIGITS)))
+    return round(one.latitude, SAME_DIGITS) + 0.0, round(longitude, SAME_DIGITS) + 0.0
 
 
 def name_places(bench: "Workbench", references: Sequence[Reference]) -> list[Reference]:
