@@ -279,7 +279,8 @@ class Machine:
 
     def _spent_up(self, state: State) -> bool:
         left = left_of(self.budget, state["spent"])
-        return left.tokens <= 0 or left.seconds <= 0 or bool(state["failed"])
+        ended = bool(state["failed"]) or state["undetermined"]
+        return left.tokens <= 0 or left.seconds <= 0 or ended
 
     def _believe(self, evidence: Sequence[Evidence]) -> Belief:
         return believe(evidence, self.bench.gazetteer.settlements(PRIOR_POPULATION))
