@@ -40,13 +40,12 @@ def assemble(
     """
     count = trajectories or recipe.trajectories
     analyst = analyst and count == 1
-    uses_model = asker is not None and recipe.name != "pipeline"
-    if asker is not None and uses_model:
+    if asker is not None and recipe.uses_model:
         bench.judge = ModelJudge(asker.client, asker.settings, announce)
     tools = make_tools(bench, settings, analyst=analyst)
     pipeline = PipelineDriver([tool.name for tool in tools])
     machine = Machine(bench, tools, pipeline, budget, recipe, analyst=analyst, trajectories=count)
-    if asker is not None and uses_model:
+    if asker is not None and recipe.uses_model:
         looped = [tool for tool in tools if not recipe.tools or tool.name in recipe.tools]
         own = ModelDriver(asker, looped)
         machine = replace(machine, driver=own, fallback=pipeline, asker=asker)

@@ -140,6 +140,30 @@ def check_recipe(
     raise InputError(message) if any(lack.given for lack in lacks) else UnavailableError(message)
 
 
+def searched(
+    recipe: Recipe, galleries: "Sequence[Gallery]"
+) -> "tuple[tuple[Gallery, ...], tuple[str, ...]]":
+    """Return the galleries that a recipe searches, and a line for each other one that is open.
+
+    A published system searches what its own encoder made: hits of another encoder would change
+    its references, and with them its answers.
+    """
+    if not recipe.galleries:
+        return tuple(galleries), ()
+    kept, left_out = [], []
+    for gallery in galleries:
+        held = held_gallery(gallery.name, gallery.manifest)
+        if _fits(recipe, held):
+            kept.append(gallery)
+        else:
+            wanted = _wanted(recipe)
+            left_out.append(
+                f"gallery {_misfit(held, recipe)}: not searched, recipe {recipe.name!r} searches "
+                f"{wanted} alone; recipes 'agentic' and 'pipeline' search all"
+            )
+    return tuple(kept), tuple(left_out)
+
+
 def recipe_encoder(
     recipe: Recipe,
     galleries: "Sequence[Gallery]" = (),
@@ -182,8 +206,7 @@ def _no_model() -> str:
 def _needs(recipe: Recipe) -> tuple[str, ...]:
     needs = ["a chat model"] if recipe.needs_model else []
     if recipe.galleries:
-        kinds = " or ".join(recipe.galleries)
-        needs.append(f"a gallery of {kinds}" + (f" made by {recipe.family}" * bool(recipe.family)))
+        needs.append(f"a gallery of {_wanted(recipe)}")
     if recipe.family in PUBLISHED_FAMILIES:
         needs.append(f"weights {' and '.join(PUBLISHED_FAMILIES[recipe.family])}, and torch")
     elif recipe.family:
@@ -235,15 +258,20 @@ def _encoder_lacks(recipe: Recipe, encoder: _Given) -> Iterator[_Lack]:
 
 def _no_gallery(recipe: Recipe, here: _Here) -> str:
     """Say that no gallery fits, why those that are open do not, and how to build one."""
-    kinds = " or ".join(recipe.galleries)
-    made = f" made by {recipe.family}" if recipe.family else ""
     others = [_misfit(held, recipe) for held in here.galleries[:SHOWN_GALLERIES]]
     why = f" ({'; '.join(others)})" if others else ""
     given = recipe.family if recipe.family in PUBLISHED_FAMILIES else "FOLDER"
     build = f"graticule gallery build SOURCE --encoder {given} --out GALLERY"
     if "photos" not in recipe.galleries:
         build += " and graticule gallery cells GALLERY --out CELLS"
-    return f"no gallery of {kinds}{made} is open{why}; build one: {build}, and name it: --gallery"
+    return (
+        f"no gallery of {_wanted(recipe)} is open{why}; build one: {build}, and name it: --gallery"
+    )
+
+
+def _wanted(recipe: Recipe) -> str:
+    made = f" made by {recipe.family}" if recipe.family else ""
+    return " or ".join(recipe.galleries) + made
 
 
 def _misfit(held: HeldGallery, recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ from langgraph.types import Command
 from agent.answer import Answer
 from agent.asker import make_asker
 from agent.assembly import assemble
-from agent.availability import check_recipe, recipe_encoder
+from agent.availability import check_recipe, recipe_encoder, searched
 from agent.budget import Budget
 from agent.calls import load_libraries
 from agent.drivers import Driver
@@ -108,7 +108,12 @@ class Geolocator:
         try:
             self.asker = make_asker(model or self.settings.model, self.bench.photos)
             self.recipe = self._chosen(recipe, driver, encoder)
+            left_out: tuple[str, ...] = ()
+            if driver is None:
+                _check_trajectories(self.recipe, trajectories)
+                self.bench.galleries, left_out = searched(self.recipe, self.bench.galleries)
             self._use(recipe_encoder(self.recipe, self.bench.galleries, encoder), places)
+            self.bench.missing += left_out
         except GeolocationError:
             self.close()
             raise
@@ -278,7 +283,9 @@ class Geolocator:
             yield event
 
     def prepare_places(self, progress: "OnProgress | None" = None) -> None:
-        """Load the encoder, and embed its places where they are not on disk; without, do nothing.
+        """Load the encoder, and embed its places where they are not on disk.
+
+        Nothing happens without an encoder, or where the recipe searches no places.
 
         Args:
             progress: called with (done, total) while places are embedded.
@@ -287,6 +294,8 @@ class Geolocator:
             InputError: the encoder or the table of places cannot be used.
             UnavailableError: the encoder cannot be loaded or reached now.
         """
+        if not (self.recipe.loop or "search_places" in self.recipe.prime):
+            return
         self._place_progress = progress
         try:
             _ = self.bench.places
@@ -368,6 +377,15 @@ def _places_of(table: Path, opener: object, missing: str) -> "Points":
             f"places {printable(str(table))!r} cannot be searched without an encoder; choose one"
         )
     return read_coordinates(table)
+
+
+def _check_trajectories(recipe: Recipe, asked: int | None) -> None:
+    """Refuse several investigations where there is nothing that a model investigates."""
+    if (asked or 1) > 1 and not (recipe.loop and recipe.uses_model):
+        raise InputError(
+            f"{asked} trajectories asked for, limit 1 with recipe {recipe.name!r}, in which no "
+            "model calls tools; leave them out, or use recipe 'agentic'"
+        )
 
 
 def _check_hint(hint: str) -> None:

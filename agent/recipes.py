@@ -85,6 +85,11 @@ class Recipe(Record):
     budget: Budget | None = None
     """Replaces the settings' budget."""
 
+    @property
+    def uses_model(self) -> bool:
+        """Whether a chat model has any part in it, where one is there."""
+        return self.needs_model or self.prior or self.references is not None
+
 
 AUTO = "auto"
 

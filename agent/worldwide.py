@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from encoders.identity import tell_encoder
 from encoders.weights import WeightRow, catalogue
 from geo.errors import InputError, UnavailableError
 from geo.gazetteer import Gazetteer
@@ -36,7 +37,7 @@ OpenEncoder = Callable[[], "AlignedEncoder"]
 
 def missing_rows(encoder: str, home: Path) -> list[WeightRow]:
     """Return what an encoder, `auto` among them, lacks of the catalogue of weights."""
-    needed = NEEDED.get(DEFAULT_ENCODER if encoder == AUTO else encoder, ())
+    needed = tell_encoder(DEFAULT_ENCODER if encoder == AUTO else encoder).weights
     return [row for row in catalogue(home) if row.name in needed and not row.present]
 
 

@@ -51,7 +51,7 @@ OPTIONS = (
         default="auto",
         show_default=True,
         help="Encoder for worldwide search: a family, a saved one's folder, a service's URL, "
-        "none; auto is geoclip where its weights are on this machine.",
+        "none; auto is that of the recipe's family, else geoclip where its weights are here.",
     ),
     click.option(
         "--places",
@@ -87,7 +87,7 @@ class Chosen:
         from agent.geolocator import Geolocator
 
         if self.download:
-            _download(self.encoder, settings, quiet=quiet)
+            _download(self._encoder_needed(settings), settings, quiet=quiet)
         named = {"name": self.model, "url": self.model_url}
         chosen = {key: value for key, value in named.items() if value}
         return Geolocator(
@@ -100,6 +100,15 @@ class Chosen:
             encoder=self.encoder,
             places=self.places,
         )
+
+    def _encoder_needed(self, settings: "Settings") -> str:
+        """Return the encoder that was named, or that of the recipe's family."""
+        from agent.recipes import find_recipe
+
+        if self.encoder != "auto":
+            return self.encoder
+        recipe = find_recipe(self.recipe or settings.recipe, has_model=True)
+        return recipe.family or self.encoder
 
     def shaping(self, geolocator: "Geolocator") -> "dict[str, JsonValue]":
         """Return what of these options shapes answers and no setting tells, for a journal."""
