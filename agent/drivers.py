@@ -20,6 +20,7 @@ from agent.calls import announce
 from agent.repair import read_calls
 from agent.replies import read_guess
 from agent.state import State
+from agent.turns import of_this_run
 from agent.words import belief_text, evidence_text
 from tools.evidence import Evidence, Rejection
 from tools.opinion import opinion
@@ -83,7 +84,7 @@ class ModelDriver:
     def decide(self, state: State, left: Left) -> Decision:
         """Ask the model; on the last turn only for a commit."""
         last = left.steps <= 1
-        messages: list[AnyMessage] = list(state["messages"])
+        messages: list[AnyMessage] = of_this_run(state["messages"])
         tools, named = self._tools, ["system"]
         if last:
             tools = tuple(tool for tool in tools if tool.name == COMMIT)

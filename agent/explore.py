@@ -25,6 +25,7 @@ from agent.call_json import LooseJsonError, read_json
 from agent.calls import announce
 from agent.drivers import ModelDriver
 from agent.state import State, merge_evidence
+from agent.turns import is_opening, of_this_run
 from agent.words import belief_text
 from tools.evidence import Evidence, short_id
 from tools.opinion import opinion
@@ -101,26 +102,23 @@ def _trajectory(machine: "Machine", state: State, number: int) -> Conclusion:
     alone = replace(machine, driver=driver, budget=share, fallback=None, trajectories=1)
     begun: State = {**state, "messages": _start(state, number), "spent": Spent()}
     announce("notice", {"text": f"trajectory {number + 1} starts from {STARTS[number]}"})
-    ended = begun
-    for part in compile_loop(alone).stream(
-        begun, run_config(share.steps), stream_mode=["custom", "values"], version="v2"
-    ):
-        if part["type"] == "custom":
-            data = {**part["data"]["data"], "trajectory": number + 1}
-            announce(part["data"]["kind"], data)
-        elif part["type"] == "values":
-            ended = part["data"]
+    tell = teller()
+
+    def numbered(kind: EventKind, data: dict[str, JsonValue]) -> None:
+        tell(kind, {**data, "trajectory": number + 1})
+
+    with listening(numbered):
+        ended = cast(State, compile_loop(alone).invoke(begun, run_config(share.steps)))
     return _concluded(machine, state, ended, number)
 
 
 def _start(state: State, number: int) -> list[AnyMessage]:
     """Return the conversation that a trajectory begins with."""
-    kept = KEPT[number]
+    kept, messages = KEPT[number], of_this_run(state["messages"])
     if "*" in kept:
-        return list(state["messages"])
-    first = next(m for m in state["messages"] if isinstance(m, HumanMessage))
-    started: list[AnyMessage] = [first]
-    for message in state["messages"]:
+        return messages
+    started = [next(message for message in messages if is_opening(message))]
+    for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
             calls = [call for call in message.tool_calls if call["name"] in kept]
             if calls:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AnyMessage, HumanMessage, ToolCall
+from langchain_core.messages import HumanMessage, ToolCall
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.types import Overwrite
 from pydantic import JsonValue
 
 import prompts
@@ -16,6 +17,7 @@ from agent.drivers import Driver
 from agent.images import image_in_messages, without_images
 from agent.recipes import Recipe
 from agent.state import InputState, State
+from agent.turns import OPENING
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from tools.evidence import short_id
@@ -39,7 +41,7 @@ def opened(
     """
     began = time.monotonic()
     given = state.get("messages", [])
-    photo_id = state.get("photo_id") or _photo_from(given, bench)
+    photo_id = _photo_of(state, bench)
     photo = bench.photos.get(photo_id)
     load_libraries()
     encoder = _encoder(bench)
@@ -66,7 +68,7 @@ def opened(
             "budget": budget.model_dump(mode="json"),
         },
     )
-    shown = {"type": "photo", "photo_id": photo.id, "caption": "the photo to locate"}
+    shown = {"type": "photo", "photo_id": photo.id, "caption": OPENING}
     return {
         "photo_id": photo.id,
         "hint": state.get("hint", ""),
@@ -74,12 +76,13 @@ def opened(
         # Pixels are in the store by now: the same messages again, without them.
         "messages": [*without_images(given), HumanMessage([{"type": "text", "text": text}, shown])],
         "encoder": encoder,
-        "evidence": [],
-        "rejected": [],
-        "steps": [],
+        # What an earlier run of the session found is about another photo, or is found again.
+        "evidence": Overwrite([]),
+        "rejected": Overwrite([]),
+        "steps": Overwrite([]),
         "belief": None,
         "spent": Spent(seconds=time.monotonic() - began),
-        "conflicts": [],
+        "conflicts": Overwrite([]),
         "trouble": 0,
         "failed": "",
         "committed": False,
@@ -123,7 +126,11 @@ def _encoder(bench: Workbench) -> dict[str, str]:
     return {"name": card.name, "fingerprint": card.fingerprint} if card else {}
 
 
-def _photo_from(messages: Sequence[AnyMessage], bench: Workbench) -> str:
-    if (image := image_in_messages(messages)) is None:
+def _photo_of(state: InputState, bench: Workbench) -> str:
+    """Return the photo's id; an image that came with a message is newer than an id in the state."""
+    image = image_in_messages(state.get("messages", []))
+    if image is not None:
+        return bench.photos.add(image).id
+    if not (photo_id := state.get("photo_id")):
         raise InputError("no photo: give `photo_id`, or a message with an image in it")
-    return bench.photos.add(image).id
+    return photo_id

@@ -1,13 +1,17 @@
 """The graph's state: small, append-only where it can be, and free of pixels."""
 
-from typing import Annotated, NotRequired, TypedDict, TypeVar
+from typing import Annotated, NotRequired, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
+# Of `typing` only from Python 3.12 on: pydantic, which makes the schemas that Studio shows, asks.
+from typing_extensions import TypedDict
+
 from agent.answer import Answer, Step
 from agent.belief import BeliefSummary
 from agent.budget import Spent
+from agent.model_use import ModelUse
 from tools.evidence import Evidence, Rejection
 
 T = TypeVar("T")
@@ -59,6 +63,8 @@ class State(InputState):
     """Written by every node that spends."""
     conflicts: Annotated[list[str], append]
     """Written by `act`: keys of the conflicts that the driver was told."""
+    use: Annotated[ModelUse, ModelUse.plus]
+    """Written for every node that asks the model, by `agent.model_use.counted`."""
     trouble: int
     """Written by `decide` and `act`: turns in a row that came to nothing."""
     failed: str

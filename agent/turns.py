@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from langchain_core.messages import HumanMessage, ToolCall
+from langchain_core.messages import AnyMessage, HumanMessage, ToolCall
 
 import prompts
 from agent.answer import Step
@@ -16,8 +16,31 @@ from agent.words import belief_text
 from tools.evidence import Evidence
 
 REPEATED = "repeated-call"
+OPENING = "the photo to locate"
+"""Caption of the photo in the message that a run begins with."""
 PICTURES = 4
 """Pictures of one turn that the driver is shown, the first of each call before the second."""
+
+
+def of_this_run(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages of a session's latest run, with what the user wrote right before it.
+
+    Earlier runs investigated other photos: their evidence is gone, their words would mislead.
+    """
+    began = next(
+        (n for n in reversed(range(len(messages))) if is_opening(messages[n])),
+        0,
+    )
+    while began and isinstance(messages[began - 1], HumanMessage):
+        began -= 1
+    return list(messages[began:])
+
+
+def is_opening(message: AnyMessage) -> bool:
+    """Whether a message is the one that `agent.opening` wrote."""
+    return isinstance(message, HumanMessage) and any(
+        isinstance(block, dict) and block.get("caption") == OPENING for block in message.content
+    )
 
 
 def turn_message(
