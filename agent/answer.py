@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from agent.belief import Status
+from agent.model_use import ModelUse
 from tools.evidence import (
     Candidate,
     Evidence,
@@ -64,6 +65,10 @@ class Step(Record):
     evidence_ids: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     data: dict[str, JsonValue] = Field(default_factory=dict)
+    turn: int = Field(default=0, ge=0)
+    """The driver's turn that asked for it; 0 where the recipe did."""
+    trajectory: int = Field(default=0, ge=0)
+    """Which of several parallel investigations; 0 where there is only one."""
 
 
 class Answer(Record):
@@ -96,6 +101,11 @@ class Answer(Record):
     """Who decided: `pipeline`, or the model's name."""
     picked_by: str = "belief"
     """The rule that chose the coordinate, and why not the recipe's own where it could not."""
+    reason: str = ""
+    """Why the driver committed, in its own words; numbers that no tool reported are replaced by
+    `agent.grounding.UNGROUNDED`. `explanation` quotes it."""
+    model: ModelUse | None = None
+    """What a model did in the run, summed up; None where none was asked."""
     photo_id: str
     photo_name: str
     claimed_latitude: Latitude | None = None

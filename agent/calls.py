@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.answer import Step
+from agent.model_use import hear
 from agent.state import State
 from agent.trace import EventKind
 from geo.errors import GeolocationError, UnavailableError
@@ -32,6 +33,7 @@ def run_calls(
     tools: Sequence[BaseTool],
     state: State,
     model_weight: float | None = None,
+    turn: int = 0,
 ) -> list[tuple[Step, ToolOutcome]]:
     """Run the calls in threads; results come back in the order of the calls.
 
@@ -40,6 +42,7 @@ def run_calls(
         tools: that there are.
         state: before the calls.
         model_weight: of coordinates that the driver names itself; None leaves the tool's.
+        turn: of the driver who asked for them; 0 where the recipe did.
     """
     if not calls:
         return []
@@ -48,13 +51,13 @@ def run_calls(
         announce("tool_call", {"id": call["id"], "tool": call["name"], "args": call["args"]})
     done: dict[int, tuple[Step, ToolOutcome]] = {}
     if len(calls) == 1:  # no thread is worth its start
-        done[0] = _call(calls[0], tools, first, state, model_weight)
+        done[0] = _call(calls[0], tools, first, state, model_weight, turn)
         announce("tool_result", done[0][0].model_dump(mode="json"))
         return [done[0]]
     with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
         running = {
             pool.submit(
-                copy_context().run, _call, call, tools, first + index, state, model_weight
+                copy_context().run, _call, call, tools, first + index, state, model_weight, turn
             ): index
             for index, call in enumerate(calls)
         }
@@ -71,6 +74,7 @@ def _call(
     number: int,
     state: State,
     model_weight: float | None,
+    turn: int,
 ) -> tuple[Step, ToolOutcome]:
     """Run one call. A refusal goes back to the driver, an outage is missing evidence."""
     began = time.monotonic()
@@ -93,6 +97,7 @@ def _call(
         evidence_ids=tuple(item.id for item in outcome.evidence),
         pictures=outcome.pictures,
         data=outcome.data,
+        turn=turn,
     )
     return step, outcome
 
@@ -166,6 +171,7 @@ def load_libraries() -> None:
 
 def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
     """Put an event on the custom stream; nobody listening is fine."""
+    hear(kind, data)
     get_stream_writer()({"kind": kind, "data": data})
 
 

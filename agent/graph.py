@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from agent.model_use import counted
 from agent.nodes import ASK, Machine
 from agent.state import InputState, State
 
@@ -46,7 +47,7 @@ def compile_graph(
     )
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graticule") if asynchronous else None
     for name in NODES:
-        node = getattr(machine, name)
+        node = counted(getattr(machine, name))
         builder.add_node(name, _threaded(node, pool) if pool else node)
     builder.add_edge(START, "observe")
     builder.add_edge("observe", "prior")
@@ -67,7 +68,8 @@ def compile_loop(machine: Machine) -> "CompiledStateGraph[State, None, State, St
     """Compile the loop alone, for one trajectory; it keeps no session of its own."""
     builder: StateGraph[State, None, State, State] = StateGraph(State)
     for name in LOOP:
-        builder.add_node(name, getattr(machine, name))
+        # Counted once more by `explore`, which announces all of it again: here it is for nobody.
+        builder.add_node(name, counted(getattr(machine, name)))
     builder.add_edge(START, "decide")
     builder.add_conditional_edges("decide", _after_decide(machine, END), [*LOOP, END])
     builder.add_edge("ask", "act")

@@ -143,6 +143,7 @@ class Machine:
             seconds=0.0,
             evidence_ids=tuple(item.id for item in signed),
             data=outcome.data,
+            turn=state["spent"].steps,
         )
         announce("tool_result", step.model_dump(mode="json"))
         update = self._found(state, signed, [])
@@ -208,7 +209,8 @@ class Machine:
         known = repeats(calls, state["steps"])
         fresh = [call for call in calls if call["id"] not in known]
         run, beyond = fresh[:allowed], fresh[allowed:]
-        results = run_calls(run, self.tools, state, self.weight)
+        turn = 0 if quiet else state["spent"].steps
+        results = run_calls(run, self.tools, state, self.weight, turn)
         steps, outcomes = [s for s, _ in results], [o for _, o in results]
         update = self._found(
             state,

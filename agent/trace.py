@@ -24,7 +24,7 @@ from tools.evidence import Record
 EventKind = Literal[
     "photo", "tool_call", "tool_result", "evidence", "belief", "rejection", "budget", "answer",
     "error", "model_call", "model_reply", "malformed", "retry", "context", "conflict", "question",
-    "notice",
+    "notice", "trajectory",
 ]  # fmt: skip
 GENESIS = "0" * 64
 
