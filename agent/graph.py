@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from agent.checkpoints import knowing_records
 from agent.model_use import counted
 from agent.nodes import ASK, Machine
 from agent.state import InputState, State
@@ -61,7 +62,8 @@ def compile_graph(
     builder.add_edge("diversify", "verify")
     builder.add_edge("verify", "conclude")
     builder.add_edge("conclude", END)
-    return builder.compile(checkpointer=checkpointer, name="graticule")
+    known = None if checkpointer is None else knowing_records(checkpointer)
+    return builder.compile(checkpointer=known, name="graticule")
 
 
 def compile_loop(machine: Machine) -> "CompiledStateGraph[State, None, State, State]":
