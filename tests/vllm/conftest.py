@@ -37,9 +37,9 @@ def model(tap: Wiretap) -> ModelSettings:
     return model_at(tap.url)
 
 
-def model_at(url: str) -> ModelSettings:
+def model_at(url: str, seed: int = 1) -> ModelSettings:
     return ModelSettings(
-        url=url, name=NAME, max_tokens=256, image_side_px=192, images=4, temperature=1.0
+        url=url, name=NAME, max_tokens=256, image_side_px=192, images=4, temperature=1.0, seed=seed
     )
 
 

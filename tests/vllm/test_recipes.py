@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from encoders.base import AlignedEncoder
 
 AT_ONCE = 4
+SEEDS = 10
 LONGEST_S = 300.0
 """A run that takes longer hangs; its budget is far below."""
 BUDGET = Budget(steps=5, tool_calls=16, seconds=120)
@@ -89,18 +91,31 @@ def g3(run_recipe: Callable[[str], Runs]) -> Runs:
 
 
 def runs_of(recipe: str, server_url: str, photos: list[Path], folder: Path) -> Runs:
+    """Put every photo through a recipe; random weights say the same to all under one seed."""
     encoder = encoder_for(recipe)
-    with tapped(server_url) as tap, make_gallery(folder, encoder) as gallery:
-        settings = Settings(home=folder / "home", model=model_at(tap.url), recipe=recipe)
-        with (
-            Geolocator([gallery], settings=settings, budget=BUDGET, encoder=encoder) as geolocator,
-            ThreadPoolExecutor(AT_ONCE) as pool,
-        ):
-            tasks = [
-                pool.submit(locate, geolocator, photo, folder / f"{number:02d}.jsonl", recipe)
-                for number, photo in enumerate(photos)
-            ]
-            return Runs(recipe, [task.result() for task in tasks], tap.chats())
+    with (
+        tapped(server_url) as tap,
+        make_gallery(folder, encoder) as gallery,
+        ExitStack() as stack,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        geolocators = []
+        for seed in range(SEEDS):
+            model = model_at(tap.url, 1 + 10_000 * seed)
+            settings = Settings(home=folder / "home", model=model, recipe=recipe)
+            one = Geolocator([gallery], settings=settings, budget=BUDGET, encoder=encoder)
+            geolocators.append(stack.enter_context(one))
+        tasks = [
+            pool.submit(
+                locate,
+                geolocators[number % SEEDS],
+                photo,
+                folder / f"{number:02d}.jsonl",
+                recipe,
+            )
+            for number, photo in enumerate(photos)
+        ]
+        return Runs(recipe, [task.result() for task in tasks], tap.chats())
 
 
 def encoder_for(recipe: str) -> "AlignedEncoder":
@@ -201,13 +216,16 @@ def test_tools_are_offered_with_strict_schemas(agentic: Runs) -> None:
 
 
 def test_calls_of_one_reply_run_in_parallel(agentic: Runs) -> None:
-    """At least one reply's calls overlap: the second begins before the first has ended."""
+    """A reply's calls are run together: all are begun before the first has ended."""
     overlapping = 0
     for run in agentic.runs:
-        open_calls = 0
+        begun: set[object] = set()
         for event in run.events:
-            open_calls += {"tool_call": 1, "tool_result": -1}.get(event.kind, 0)
-            overlapping += open_calls >= 2
+            if event.kind == "tool_call":
+                begun.add(event.data["id"])
+            elif event.kind == "tool_result":
+                begun.discard(event.data["call_id"])  # the prior's has no call
+            overlapping += len(begun) >= 2
     assert overlapping
     several = [one for one in agentic.chats if one.status == 200 and len(hear(one).calls) >= 2]
     assert several, "the model asked for several tools in one reply"
