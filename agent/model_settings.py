@@ -30,8 +30,6 @@ class ModelSettings(Record):
     seed: int = Field(default=1, ge=0)
     max_tokens: int = Field(default=2048, ge=64)
     """Longest reply, thinking included."""
-    context_tokens: int = Field(default=0, ge=0)
-    """Length of the model's context; 0 asks the server, and drops older images when it refuses."""
     image_side_px: int = Field(default=1024, ge=64, le=4096)
     """Longest side of images as they are sent."""
     images: int = Field(default=6, ge=0, le=64)
