@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
-from langgraph.config import get_stream_writer
 from pydantic import BaseModel, JsonValue, ValidationError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.answer import Step
+from agent.listening import tell
 from agent.model_use import hear
 from agent.state import State
 from agent.trace import EventKind
@@ -170,9 +170,9 @@ def load_libraries() -> None:
 
 
 def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
-    """Put an event on the custom stream; nobody listening is fine."""
+    """Tell whoever listens of an event; nobody there is fine."""
     hear(kind, data)
-    get_stream_writer()({"kind": kind, "data": data})
+    tell(kind, data)
 
 
 def announce_findings(evidence: Sequence[Evidence], rejected: Sequence[dict[str, Any]]) -> None:

@@ -5,12 +5,13 @@ does not lead them all; their evidence is pooled, and a verifier chooses the con
 evidence supports best (Thinking with Map, arXiv:2601.05432: 2 to 4 trajectories and a verifier).
 """
 
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from pydantic import JsonValue
@@ -23,10 +24,14 @@ from agent.belief import believe, summarise
 from agent.budget import Budget, Spent, left_of
 from agent.call_json import LooseJsonError, read_json
 from agent.calls import announce
-from agent.drivers import ModelDriver
+from agent.drivers import COMMIT, ModelDriver
+from agent.grounding import ground
+from agent.listening import listening
 from agent.state import State, merge_evidence
+from agent.trace import EventKind
 from agent.turns import is_opening, of_this_run
 from agent.words import belief_text
+from encoders.photo_file import printable
 from tools.evidence import Evidence, short_id
 from tools.opinion import opinion
 
@@ -101,11 +106,11 @@ def _trajectory(machine: "Machine", state: State, number: int) -> Conclusion:
     driver = ModelDriver(machine.asker, machine.tools, SEEDS * number)
     alone = replace(machine, driver=driver, budget=share, fallback=None, trajectories=1)
     begun: State = {**state, "messages": _start(state, number), "spent": Spent()}
-    announce("notice", {"text": f"trajectory {number + 1} starts from {STARTS[number]}"})
-    tell = teller()
+    announce("trajectory", {"number": number + 1, "start": STARTS[number]})
+    here = copy_context()
 
     def numbered(kind: EventKind, data: dict[str, JsonValue]) -> None:
-        tell(kind, {**data, "trajectory": number + 1})
+        here.copy().run(announce, kind, {**data, "trajectory": number + 1})
 
     with listening(numbered):
         ended = cast(State, compile_loop(alone).invoke(begun, run_config(share.steps)))
@@ -147,17 +152,7 @@ def _pooled(
     machine: "Machine", state: State, ended: Sequence[Conclusion], began: float
 ) -> dict[str, Any]:
     """Pool what was found, ask the judge, and return the update of the state."""
-    known = {step.call_id for step in state["steps"]}
-    steps: list[Step] = []
-    for one in ended:
-        for step in one.state["steps"][len(state["steps"]) :]:
-            call_id = step.call_id if step.call_id not in known else f"{step.call_id}-{one.number}"
-            known.add(call_id)
-            number = len(state["steps"]) + len(steps) + 1
-            steps.append(step.model_copy(update={"number": number, "call_id": call_id}))
-    held: list[Evidence] = list(state["evidence"])
-    for one in ended:
-        held = merge_evidence(held, one.state["evidence"])
+    steps, held = _found(state, ended)
     spent = state["spent"]
     for one in ended:
         used = one.state["spent"]
@@ -170,7 +165,11 @@ def _pooled(
     belief = summarise(
         believe([*held, *judged], machine.bench.gazetteer.settlements(5_000))
     ) if new else state["belief"]  # fmt: skip
+    chosen = _number_of(choice)
+    for one in ended:
+        announce("trajectory", _summed_up(one, steps, choice))
     failures = [one.state["failed"] for one in ended]
+    reasons = {one.number: one.state["reason"] for one in ended if one.state["reason"]}
     committed = any(one.state["committed"] for one in ended)
     return {
         "evidence": new,
@@ -183,9 +182,66 @@ def _pooled(
         "failed": failures[0] if all(failures) else "",
         "committed": committed,
         "undetermined": all(one.state["undetermined"] for one in ended),
-        "reason": next((o.state["reason"] for o in ended if o.state["reason"]), ""),
+        "reason": reasons.get(chosen, next(iter(reasons.values()), "")),
         "stopped_because": "committed" if committed else ended[0].state["stopped_because"],
     }
+
+
+def _found(state: State, ended: Sequence[Conclusion]) -> tuple[list[Step], list[Evidence]]:
+    """Return the steps of all trajectories, numbered on, and all evidence there is now.
+
+    Models number their calls alike in each conversation: ids that are taken are told apart, and
+    evidence follows its call.
+    """
+    known = {step.call_id for step in state["steps"]}
+    steps: list[Step] = []
+    held: list[Evidence] = list(state["evidence"])
+    for one in ended:
+        renamed: dict[str, str] = {}
+        for step in one.state["steps"][len(state["steps"]) :]:
+            if step.call_id in known:
+                renamed[step.call_id] = f"{step.call_id}-{one.number}"
+            call_id = renamed.get(step.call_id, step.call_id)
+            known.add(call_id)
+            number = len(state["steps"]) + len(steps) + 1
+            told = {"number": number, "call_id": call_id, "trajectory": one.number}
+            steps.append(step.model_copy(update=told))
+        own = one.state["evidence"][len(state["evidence"]) :]
+        held = merge_evidence(held, [_signed(item, renamed) for item in own])
+    return steps, held
+
+
+def _signed(item: Evidence, renamed: dict[str, str]) -> Evidence:
+    call_id = renamed.get(item.call_id)
+    return item.model_copy(update={"call_id": call_id}) if call_id else item
+
+
+def _number_of(choice: Step | None) -> int:
+    """Return the number of the trajectory that the verifier chose; 0 without one."""
+    return int(str(choice.data["choice"])) if choice else 0
+
+
+def _summed_up(one: Conclusion, steps: Sequence[Step], choice: Step | None) -> dict[str, JsonValue]:
+    """Return how a trajectory ended, as `agent.model_use.TrajectoryEnd`."""
+    sources = [part for step in steps if step.tool != COMMIT for part in (step.text, dumps(step))]
+    said, _ = ground(one.state["reason"], sources)
+    why = said or one.state["failed"] or one.state["stopped_because"]
+    latitude, longitude = one.point or (None, None)
+    chosen = _number_of(choice) == one.number
+    return {
+        "number": one.number,
+        "start": STARTS[one.number - 1],
+        "latitude": latitude,
+        "longitude": longitude,
+        "why": printable(" ".join(why.split()), 300),
+        "chosen": chosen,
+        "verdict": printable(str(choice.data["reason"]), 300) if choice and chosen else "",
+    }
+
+
+def dumps(step: Step) -> str:
+    """Return a step's data as text, to look for numbers in."""
+    return json.dumps(step.data)
 
 
 def _judge(

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command
+from langgraph.types import Command, StreamMode
 
 from agent.answer import Answer
 from agent.asker import make_asker
@@ -25,6 +26,7 @@ from agent.budget import Budget
 from agent.calls import load_libraries
 from agent.drivers import Driver
 from agent.graph import Graph, compile_graph, run_config
+from agent.listening import listening
 from agent.model_settings import ModelSettings
 from agent.nodes import PRIOR_POPULATION
 from agent.recipes import Recipe, find_recipe
@@ -190,7 +192,7 @@ class Geolocator:
             UnavailableError: something needed to answer at all is missing.
         """
         answer = None
-        for event in self.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace):
+        for event in self._events(photo, hint, trust_metadata, trace, live=False):
             if event.kind == "answer":
                 answer = answer_of(event)
         assert answer is not None, "a run ends with an answer or an exception"
@@ -209,13 +211,20 @@ class Geolocator:
         Raises:
             InputError: the photo or the hint cannot be used.
         """
+        return self._events(photo, hint, trust_metadata, trace, live=True)
+
+    def _events(
+        self, photo: Photo, hint: str, trust_metadata: bool, trace: Path | None, *, live: bool
+    ) -> Iterator[Event]:
+        """Yield the events of a run, all of them as they happen only where it is followed live."""
         _check_hint(hint)
         held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
         start = InputState(photo_id=held.id, hint=hint, trust_metadata=trust_metadata)
         path = trace or self._trace_path(held.id)
         with Trace(path) as chain:
             try:
-                answer = yield from self._run(start, chain)
+                with nullcontext() if live else listening(chain.write):
+                    answer = yield from self._run(start, chain, live)
             except GeolocationError as error:
                 yield chain.append("error", {"type": type(error).__name__, "message": str(error)})
                 raise
@@ -224,14 +233,19 @@ class Geolocator:
             )
             yield chain.append("answer", json.loads(answer.model_dump_json()))
 
-    def _run(self, start: InputState, chain: Trace) -> Generator[Event, None, Answer]:
-        """Yield the events of the graph, return the answer it ends with."""
+    def _run(self, start: InputState, chain: Trace, live: bool) -> Generator[Event, None, Answer]:
+        """Yield the events of the graph, return the answer it ends with.
+
+        What nodes announce is yielded where the run is followed live; it goes straight to the
+        trace otherwise.
+        """
         config = run_config(self.budget.steps)
         config["configurable"] = {"thread_id": uuid.uuid4().hex}
         answer: Answer | None = None
         asked: InputState | Command[object] | None = start
+        modes: list[StreamMode] = ["custom", "values"] if live else ["values"]
         while asked is not None:
-            parts = self.graph.stream(asked, config, stream_mode=["custom", "values"], version="v2")
+            parts = self.graph.stream(asked, config, stream_mode=modes, version="v2")
             asked = None
             for part in parts:
                 if part["type"] == "custom":

@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -27,6 +28,11 @@ EventKind = Literal[
     "notice", "trajectory",
 ]  # fmt: skip
 GENESIS = "0" * 64
+_KINDS = frozenset(get_args(EventKind))
+_PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
 
 
 class Event(Record):
@@ -42,17 +48,22 @@ class Event(Record):
 
     def computed_hash(self) -> str:
         """Return the hash this event must carry."""
-        return _chain(self.previous, self.model_dump(mode="json", exclude={"hash", "previous"}))
+        canonical = _CANONICAL.encode(self.data)
+        return _sealed(self.previous, self.number, self.seconds, self.kind, canonical)
 
 
 class Trace:
-    """Appends events to a JSONL file, or only chains them where `path` is None."""
+    """Appends events to a JSONL file, or only chains them where `path` is None.
+
+    Safe to share between threads: events stand in the order in which they were appended.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._started = time.monotonic()
         self._number = 0
         self._previous = GENESIS
+        self._lock = threading.Lock()
         self._file = None
         if path is not None:
             try:
@@ -67,21 +78,27 @@ class Trace:
         """Chain one event, write it, and return it.
 
         Raises:
+            ValueError: the kind is unknown, or the data is no JSON.
             UnavailableError: the disk is full or gone.
         """
-        self._number += 1
-        data = writable(data)
-        draft: dict[str, JsonValue] = {
-            "number": self._number,
-            "seconds": round(time.monotonic() - self._started, 4),
-            "kind": kind,
-            "data": data,
-        }
-        digest = _chain(self._previous, draft)
-        event = Event.model_validate({**draft, "previous": self._previous, "hash": digest})
-        self._previous = digest
-        self._write(event.model_dump_json().encode() + b"\n")
-        return event
+        return Event.model_validate_json(self.write(kind, data))
+
+    def write(self, kind: EventKind, data: dict[str, JsonValue]) -> bytes:
+        """Chain one event, write it, and return its line; raises as `append`."""
+        if kind not in _KINDS:
+            raise ValueError(f"event kind {kind!r:.40}; known are {', '.join(sorted(_KINDS))}")
+        plain, canonical = _encoded(data)  # outside the lock: it is most of the work
+        with self._lock:
+            number, previous = self._number + 1, self._previous
+            seconds = round(time.monotonic() - self._started, 4)
+            digest = _sealed(previous, number, seconds, kind, canonical)
+            line = (
+                f'{{"number":{number},"seconds":{seconds!r},"kind":"{kind}","data":{plain},'
+                f'"previous":"{previous}","hash":"{digest}"}}\n'
+            ).encode()
+            self._number, self._previous = number, digest
+            self._write(line)
+        return line
 
     def _write(self, line: bytes) -> None:
         if self._file is None:
@@ -181,17 +198,21 @@ def _shown(path: Path | None) -> str:
     return f"'{printable(str(path))}'"
 
 
-def writable(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return data that can be written as UTF-8: halves of characters become question marks."""
-    text = json.dumps(data, ensure_ascii=False)
+def _encoded(data: dict[str, JsonValue]) -> tuple[str, str]:
+    """Return data as JSON in its own order, for people, and sorted, for the hash.
+
+    Halves of characters, which cannot be written as UTF-8, become question marks.
+    """
+    plain = _PLAIN.encode(data)
     try:
-        text.encode()
+        plain.encode()
     except UnicodeEncodeError:
-        mended: dict[str, JsonValue] = json.loads(text.encode(errors="replace"))
-        return mended
-    return data
+        data = json.loads(plain.encode(errors="replace"))
+        plain = _PLAIN.encode(data)
+    return plain, _CANONICAL.encode(data)
 
 
-def _chain(previous: str, content: dict[str, JsonValue]) -> str:
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256((previous + canonical).encode("utf-8", "surrogatepass")).hexdigest()
+def _sealed(previous: str, number: int, seconds: float, kind: str, canonical: str) -> str:
+    """Return the hash of an event whose data is given as canonical JSON."""
+    content = f'{{"data":{canonical},"kind":"{kind}","number":{number},"seconds":{seconds!r}}}'
+    return hashlib.sha256((previous + content).encode("utf-8", "surrogatepass")).hexdigest()

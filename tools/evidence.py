@@ -6,6 +6,8 @@ trace; belief (`agent.belief`) is a pure function of the evidence gathered so fa
 
 import hashlib
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
@@ -97,6 +99,10 @@ class Picture(Record):
     caption: str
 
 
+UNSAID = frozenset({"call_id", "box", "weight"})
+"""Fields of evidence that are no part of what it says."""
+
+
 class Evidence(Record):
     """What one tool call says about location.
 
@@ -130,11 +136,18 @@ class Evidence(Record):
             raise ValueError(f"country shares sum to {sum(countries.values()):.4f}, limit 1")
         return countries
 
-    @property
+    @cached_property  # asked for at every step, for every piece of evidence
     def id(self) -> str:
         """Short identity of what is said, whatever call said it and however it is weighed."""
-        content = self.model_dump(mode="json", exclude={"call_id", "box", "weight"})
+        content = self.model_dump(mode="json", exclude=set(UNSAID))
         return short_id(content, prefix="e")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; what says something else has another identity."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update and not update.keys() <= UNSAID:
+            copied.__dict__.pop("id", None)
+        return copied
 
 
 class ToolOutcome(Record):
