@@ -1,6 +1,7 @@
 """From belief to the answer: what is reported, why, and what became of every candidate."""
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -12,6 +13,7 @@ from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.recipes import Recipe
 from agent.state import State
+from encoders.photo_file import printable
 from geo import regions, sphere
 from tools.evidence import Candidate, Evidence
 from tools.workbench import Workbench
@@ -23,6 +25,11 @@ ADMIN_KM = 50.0
 TOLD_WEIGHT = 0.05
 """Evidence that weighs less has its row, but is no reason worth a sentence."""
 ALTERNATIVE_SHARE = 0.02
+AGAINST_SHARE = 0.05
+"""Evidence of countries speaks against one that has less than this of its likeliest country's."""
+REASON_LETTERS = 2000
+SAYS = " The driver's reason: "
+"""Before the driver's own words, the last but for a note of an early stop."""
 OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
 PACKAGES = (
@@ -53,6 +60,7 @@ def conclude_answer(
         recipe=recipe.name,
         driver=driver,
         picked_by=picked.rule,
+        reason=driver_reason(state),
         photo_id=photo.id,
         photo_name=photo.name,
         trusted_metadata=state.get("trust_metadata", False),
@@ -83,21 +91,40 @@ def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:
 def _explain(state: State, summary: BeliefSummary | None, picked: Picked, recipe: Recipe) -> str:
     """Return the reasons, each with the evidence and the tool call it can be followed to."""
     used = [item for item in state["evidence"] if item.weight >= TOLD_WEIGHT]
-    reasons = " ".join(f"{item.summary} [{item.id}, {item.call_id}]" for item in used)
+    against = [item for item in used if summary is not None and _against(item, summary)]
+    reasons = _told([item for item in used if item not in against])
     if summary is None:
         found = reasons or "No tool found anything that says where this is."
         would = f" {words}" if (words := picked.withheld(recipe.name)) else ""
         return f"The photo's position cannot be told from the evidence. {found}{would}"
     forced = "" if not _stopped(state) else f" Stopped early ({state['stopped_because']})."
     chosen = f" {words}" if (words := picked.words(recipe.name)) else ""
-    return f"{reasons}{chosen}{_driver_says(state)}{forced}".strip()
+    outweighed = f" Against it, and outweighed: {_told(against)}" if against else ""
+    reason = driver_reason(state)
+    said = f"{SAYS}{reason!r}" if reason else ""
+    return f"{reasons}{outweighed}{chosen}{said}{forced}".strip()
+
+
+def _told(evidence: Sequence[Evidence]) -> str:
+    return " ".join(f"{item.summary} [{item.id}, {item.call_id}]" for item in evidence)
+
+
+def _against(item: Evidence, summary: BeliefSummary) -> bool:
+    """Whether evidence speaks for other places: none of its candidates, or hardly its country."""
+    if item.candidates:
+        points = [(one.latitude, one.longitude) for one in item.candidates]
+        apart = sphere.distance_km(*np.transpose(points), summary.latitude, summary.longitude)
+        return bool(np.min(apart) > summary.km_95)
+    here = regions.country_at(np.array([(summary.latitude, summary.longitude)]))[0]
+    most = max(item.countries.values(), default=0.0)
+    return bool(here) and item.countries.get(here, 0.0) < AGAINST_SHARE * most
 
 
 def _stopped(state: State) -> bool:
     return not state["committed"] and bool(state["stopped_because"])
 
 
-def _driver_says(state: State) -> str:
+def driver_reason(state: State) -> str:
     """Return the driver's own reason, without numbers that no tool reported."""
     if not state["reason"]:
         return ""
@@ -105,7 +132,7 @@ def _driver_says(state: State) -> str:
     sources = [part for step in steps for part in (step.text, json.dumps(step.data))]
     sources += [item.summary for item in state["evidence"] if item.kind != "model"]
     said, _ = ground(state["reason"], sources)
-    return f" The driver's reason: {' '.join(said.split())!r}"
+    return printable(" ".join(said.split()), REASON_LETTERS)
 
 
 def _alternatives(belief: Belief, summary: BeliefSummary) -> tuple[Alternative, ...]:

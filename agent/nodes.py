@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
-from agent.answer import Step
+from agent.answer import Answer, Step
 from agent.asker import Asker
 from agent.asking import ModelUnavailableError, Problem
 from agent.belief import Belief, BeliefSummary, believe, summarise
@@ -25,7 +25,7 @@ from agent.conclude import conclude_answer
 from agent.drivers import COMMIT, Driver
 from agent.explore import explore
 from agent.guessing import PRIOR_SCHEMA, Short, ask_short, prior_of, prior_prompt
-from agent.opening import opened
+from agent.opening import opened, tool_hashes
 from agent.recipes import Recipe, find_recipe
 from agent.short_answers import diversify, pool_of
 from agent.state import InputState, State
@@ -180,8 +180,16 @@ class Machine:
         answer = conclude_answer(state, belief, self.bench, self.recipe, self.driver.name)
         spent = state["spent"].plus(seconds=time.monotonic() - began)
         budget = {key: float(value) for key, value in spent.model_dump().items()}
-        answer = answer.model_copy(update={"seconds": spent.seconds, "budget_spent": budget})
+        told = {"seconds": spent.seconds, "budget_spent": budget}
+        answer = answer.model_copy(update={**told, **self._model_part(state, answer)})
         return {"answer": answer, "spent": spent}
+
+    def _model_part(self, state: State, answer: Answer) -> dict[str, Any]:
+        """Return what the answer says of the model; what it was told of tools is versioned, too."""
+        if self.asker is None:
+            return {}
+        hashes = {f"tool {name}": told for name, told in tool_hashes(self.tools).items()}
+        return {"model": state["use"], "versions": {**answer.versions, **hashes}}
 
     def _primed(self, state: State) -> list[ToolCall]:
         from agent.opening import prime_calls

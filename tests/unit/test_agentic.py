@@ -331,7 +331,13 @@ def test_trajectories_pool_their_evidence_and_are_judged(located: Locate) -> Non
     assert judged.data["choice"] == 2
     assert len({step.call_id for step in answer.steps}) == len(answer.steps)
     assert [step.number for step in answer.steps] == list(range(1, len(answer.steps) + 1))
-    starts = [data["text"] for data in of_kind(events, "notice") if "starts from" in data["text"]]
-    assert len(set(starts)) == 3
+    told = of_kind(events, "trajectory")
+    assert len({data["start"] for data in told if "why" not in data}) == 3
+    assert answer.model is not None
+    assert [one.number for one in answer.model.trajectories if one.chosen] == [2]
+    assert {step.trajectory for step in answer.steps if step.turn} == {1, 2, 3}
+    calls = {step.call_id: step for step in answer.steps}
+    for item in answer.evidence:  # ids of calls may be the same in several trajectories
+        assert item.id in calls[item.call_id].evidence_ids
     seeds = {data["seed"] for data in of_kind(events, "model_call") if data["purpose"] == "decide"}
     assert {seed // 1000 for seed in seeds} == {0, 1, 2}
