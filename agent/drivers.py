@@ -109,7 +109,10 @@ class ModelDriver:
         for problem in read.problems:
             announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
         # A new message: what a provider leaves in its own is not kept in the state.
-        message = AIMessage(content=read.text, tool_calls=list(read.calls))
+        # Its id stays, so that who streamed its tokens knows it again; unless it is another's.
+        known = {one.id for one in state["messages"]}
+        own = None if reply.message.id in known else reply.message.id
+        message = AIMessage(content=read.text, tool_calls=list(read.calls), id=own)
         if read.calls or not read.text:
             return Decision(message, read.problems, tokens=tokens)
         evidence, rejected, problems = _stated(read.text, self._asker)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from agent.answer import Answer
 from agent.belief import BeliefSummary
 from tools.evidence import Evidence
 
@@ -25,3 +26,14 @@ def belief_text(belief: BeliefSummary | None) -> str:
         f"{belief.status}: best point {belief.latitude:.4f}, {belief.longitude:.4f}; half within "
         f"{belief.km_50:.3g} km, 80 % within {belief.km_80:.3g} km; countries: {named or 'none'}"
     )
+
+
+def answer_text(answer: Answer) -> str:
+    """Return the answer as the last word of a conversation."""
+    if answer.latitude is None or answer.longitude is None or answer.radii is None:
+        return f"{answer.explanation}\n\n{answer.caution}"
+    named = ", ".join(filter(None, (answer.place, answer.admin1, answer.country_name)))
+    point = f"{answer.latitude:.5f}, {answer.longitude:.5f}"
+    radii = f"half of belief within {answer.radii.km_50:.3g} km, 95 % within "
+    where = f"{named or 'No place is named'} ({point}; {radii}{answer.radii.km_95:.3g} km)."
+    return f"{where}\n\n{answer.explanation}\n\n{answer.caution}"

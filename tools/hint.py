@@ -21,6 +21,23 @@ COORDINATE_KM = 5.0
 LOCALITY_KM = 25.0
 LONGEST_NAME = 4
 """Words in the longest place name that is tried."""
+SHORTEST_NAME = 3
+"""Letters of the shortest Latin name that is sought inside a sentence: "I" and "In" are towns."""
+_WORDS = (
+    "yes yeah yep no nope none never not maybe perhaps unknown unsure sure nobody nothing "
+    "in on at of to it is we he so as by or an am "
+    "the this that these those there here where when what who how why which "
+    "and but for from with without near around about between into onto over under after before "
+    "was were are has had have been will would can could may might must did does "
+    "you your our their his her its they she him them me my mine "
+    "one two three first second third last next "
+    "spring summer autumn fall winter morning evening night day week month year today holiday "
+    "january february march april june july august september october november december "
+    "course trip photo picture friend family road "
+    "ja nein oui non si sí nie nee nej tak sim não"
+)
+ORDINARY = frozenset(_WORDS.split())
+"""What analysts answer that is also, somewhere, what a town is called."""
 
 
 class HintArguments(BaseModel):
@@ -117,9 +134,14 @@ def _places(phrases: list[str], codes: list[str], bench: Workbench) -> list[Plac
     for phrase in phrases:
         if not bench.gazetteer.find_country(phrase):
             found = bench.gazetteer.find(phrase, countries=codes or None, limit=5, fuzzy=False)
-            if found:
+            if found := [place for place in found if not _is_code(place.matched, phrase)]:
                 return found
     return []
+
+
+def _is_code(name: str, phrase: str) -> bool:
+    """Whether a word met an airport's code (YES is Yasuj, THE Teresina) and was not written so."""
+    return len(name) == 3 and name.isascii() and name.isupper() and not phrase.isupper()
 
 
 def _phrases(hint: str) -> list[str]:
@@ -134,7 +156,15 @@ def _phrases(hint: str) -> list[str]:
         for start in range(len(words) - length + 1)
         if named[start] and named[start + length - 1]
     ]
-    return list(dict.fromkeys(runs))[:40]
+    return [run for run in dict.fromkeys(runs) if _may_name(run, alone=run == hint.strip())][:40]
+
+
+def _may_name(run: str, *, alone: bool) -> bool:
+    """Whether a run of words may be a name, and not only what sentences are made of."""
+    words = run.casefold().split()
+    if all(word in ORDINARY or not any(letter.isalpha() for letter in word) for word in words):
+        return False
+    return alone or not run.isascii() or len(run) >= SHORTEST_NAME
 
 
 def _evidence(

@@ -1,10 +1,11 @@
 """A hint is read as a coordinate, places or countries; it weighs and does not decide."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from geo.gazetteer import Gazetteer
+from geo.gazetteer import Gazetteer, Place
 from tests.unit.gazetteer_samples import SETTLEMENTS
 from tools.evidence import ToolOutcome
 from tools.hint import HINT_WEIGHT, hint_evidence, make_use_hint
@@ -63,3 +64,44 @@ def test_words_are_evidence_without_the_tool_too(bench: Workbench) -> None:
     (evidence,) = read(bench, "near Praha in Czechia")[1].evidence
     assert hint_evidence("near Praha in Czechia", bench) == evidence
     assert hint_evidence("my aunt took it", bench) is None
+
+
+@pytest.mark.parametrize(
+    "reply", ["yes", "No", "Yes, in 2019", "I don't know", "the second", "In summer", "never", "si"]
+)
+def test_what_people_answer_to_questions_names_no_place(bench: Workbench, reply: str) -> None:
+    sought: list[str] = []
+
+    class Anywhere(Gazetteer):
+        """Every word is a town here, as nearly every short word is one somewhere."""
+
+        def __init__(self) -> None:
+            pass
+
+        def find_country(self, name: str) -> list[str]:
+            return []
+
+        def find(self, name: str, *_: object, **__: object) -> list[Place]:
+            sought.append(name)
+            return []
+
+    everywhere = Workbench(bench.photos, open_gazetteer=Anywhere)
+    assert hint_evidence(reply, everywhere) is None
+    assert sought == []
+
+
+def test_an_airports_code_is_a_place_only_where_it_is_written_as_one(bench: Workbench) -> None:
+    class Airports(Gazetteer):
+        def __init__(self) -> None:
+            pass
+
+        def find_country(self, name: str) -> list[str]:
+            return []
+
+        def find(self, name: str, *_: object, **__: object) -> list[Place]:
+            found = bench.gazetteer.find("Praha", limit=1)[0]
+            return [replace(found, matched="PRG")] if name.casefold() == "prg" else []
+
+    coded = Workbench(bench.photos, open_gazetteer=Airports)
+    assert hint_evidence("PRG", coded) is not None
+    assert hint_evidence("prg", coded) is None
