@@ -24,100 +24,23 @@ reinforce each other, however much one is the finer, and two that differ compete
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agent.factors import (
-    CandidateGroup,
-    CountryGroup,
-    Floats,
-    Prior,
-    Settlements,
-    prior_of,
-)
+from agent.belief_points import Belief, Drawn
+from agent.factors import CandidateGroup, CountryGroup, Floats, Prior, Settlements, prior_of
 from geo import sphere
 from tools.evidence import Evidence, Latitude, Longitude, Record, Share
 
-LOSS_SCALES_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
-"""The field's thresholds; the reported point maximises the mean of exp(-distance / scale)."""
-CENTRES = 96
-"""How many of the heaviest points are tried as the reported point."""
-EXACT_POINTS = 2_000
-"""How many of the heaviest points count one by one when they are tried; the light rest of a
-diffuse belief counts by squares of `BIN_DEG`."""
+__all__ = ["Belief", "BeliefSummary", "Status", "believe", "summarise"]
+
 LEAST_DENSITY = 1 / 149e6
 """Photos per km2 of all land, of all photos. Where the prior has less, kernels that overlap are
 no surprise: their tails reach out to sea and into deserts because they know no coast."""
-BIN_DEG = 5.0
-BUCKETS = 4096
-"""Rings that sort distances roughly before a radius is found; it does not depend on them."""
-
-
-@dataclass(frozen=True)
-class Belief:
-    """Weighted points on the sphere.
-
-    Attributes:
-        points: `[N, 2]` latitude, longitude in degrees.
-        unit: `[N, 3]` the same as unit vectors.
-        mass: `[N]`, sums to 1.
-        extent_km: `[N]` radius that each point stands for.
-        country: `[N]` index into `codes`.
-        codes: ISO 3166-1 alpha-2, empty at sea.
-    """
-
-    points: Floats
-    unit: Floats
-    mass: Floats
-    extent_km: Floats
-    country: NDArray[np.intp]
-    codes: NDArray[np.str_]
-
-    @property
-    def countries(self) -> NDArray[np.str_]:
-        """Country code of each point, `[N]`."""
-        return self.codes[self.country]
-
-    @cached_property
-    def centre(self) -> tuple[float, float]:
-        """Latitude and longitude of the point with the highest expected score."""
-        heavy = _heaviest(self.mass, EXACT_POINTS)
-        tried = heavy[:CENTRES]
-        light = np.ones(len(self.mass), dtype=np.bool_)
-        light[heavy] = False
-        tail, tail_mass = _binned(self.points, np.where(light, self.mass, 0.0))
-        others = np.concatenate([self.unit[heavy], tail])
-        mass = np.concatenate([self.mass[heavy], tail_mass]).astype(np.float32)
-        # Cosines in double precision keep a metre; the rest needs three digits.
-        cosine = self.unit[tried] @ others.T
-        chord = np.sqrt(np.maximum(2 - 2 * cosine, 0.0).astype(np.float32))
-        away = 2 * np.float32(sphere.EARTH_RADIUS_KM) * np.arcsin(np.minimum(chord / 2, 1))
-        score = sum(np.exp(away / np.float32(-scale)) @ mass for scale in LOSS_SCALES_KM)
-        best = self.points[tried[int(np.argmax(score))]]
-        return float(best[0]), float(best[1])
-
-    def radii_km(self, shares: Sequence[float], latitude: float, longitude: float) -> list[float]:
-        """Return the distances from a point that hold these shares of belief, km."""
-        cosine = self.unit @ sphere.unit_vectors([[latitude, longitude]])[0]
-        chord = np.sqrt(np.maximum(2 - 2 * cosine, 0.0))
-        away = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
-        return [_quantile(away + self.extent_km, self.mass, share) for share in shares]
-
-    @cached_property
-    def country_shares(self) -> dict[str, float]:
-        """Belief per country, largest first."""
-        shares = np.bincount(self.country, weights=self.mass, minlength=len(self.codes))
-        order = np.lexsort((self.codes, -shares))
-        return {
-            str(self.codes[i]): float(min(1.0, shares[i]))
-            for i in order
-            if self.codes[i] and shares[i] > 0
-        }
 
 
 def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
@@ -140,97 +63,64 @@ def believe(evidence: Iterable[Evidence], settlements: Settlements) -> Belief:
         factor = factor * kernel.wrong(prior.codes)
     mass = prior.mass * factor[prior.country_index]
     if not kernels:
-        return _joined(prior, mass, None)
+        return _joined(prior, mass, _NOTHING, np.empty(0), np.empty(0, dtype=np.str_))
     sampled = zip(*(kernel.samples() for kernel in kernels), strict=True)
-    points, own, extent, codes = (np.concatenate(each) for each in sampled)
+    points, own, extent, countries = (np.concatenate(each) for each in sampled)
+    codes, country = np.unique(countries, return_inverse=True)
     for share in shares:
-        own = own * share.ratio(codes)
+        own = own * share.ratio(codes)[country]
+    drawn = Drawn(points, sphere.unit_vectors(points), extent, country)
     if len(kernels) > 1:
-        own = own * _some_right(kernels, prior, points, codes)
-    return _joined(prior, mass, (points, own, extent, codes))
+        own = own * _some_right(kernels, prior, drawn, codes)
+    return _joined(prior, mass, drawn, own, codes)
+
+
+_NOTHING = Drawn(np.empty((0, 2)), np.empty((0, 3)), np.empty(0), np.empty(0, dtype=np.intp))
 
 
 def _some_right(
-    kernels: Sequence[CandidateGroup], prior: Prior, points: Floats, codes: NDArray[np.str_]
+    kernels: Sequence[CandidateGroup], prior: Prior, drawn: Drawn, codes: NDArray[np.str_]
 ) -> Floats:
     """Return the factor `[M]` that turns the mass of quantile points of all groups into belief.
 
     It is the density of belief in the case that at least one group is right, over the density
     of the points. For a single group it is 1.
     """
-    density = np.maximum(prior.density(points), LEAST_DENSITY)
-    drawn, right, none_right = np.zeros(len(points)), np.zeros(len(points)), np.ones(len(points))
+    density = prior.density_of([one for kernel in kernels for one in kernel.kernels])
+    density = np.maximum(density, LEAST_DENSITY)
+    count = len(density)
+    drawn_from, right, none_right = np.zeros(count), np.zeros(count), np.ones(count)
     for kernel in kernels:
-        own, wrong = kernel.density(points), kernel.wrong(codes)
-        drawn += own
-        right = right * (own / density + wrong) + none_right * own / density
+        own, wrong = kernel.density(drawn.unit), kernel.wrong(codes)[drawn.country]
+        drawn_from += own
+        ratio = own / density
+        right = right * (ratio + wrong) + none_right * ratio
         none_right = none_right * wrong
     # Nothing is drawn where evidence presupposes countries that no photo is expected in.
-    factor: Floats = np.divide(right * density, drawn, out=np.zeros_like(drawn), where=drawn > 0)
+    factor: Floats = np.divide(
+        right * density, drawn_from, out=np.zeros_like(drawn_from), where=drawn_from > 0
+    )
     return factor
 
 
-def _heaviest(mass: Floats, count: int) -> NDArray[np.intp]:
-    """Return the indices of the heaviest points, heaviest first, equal ones in their order."""
-    if len(mass) <= count:
-        return np.argsort(-mass, kind="stable")
-    least = np.partition(mass, len(mass) - count)[len(mass) - count]
-    above = np.flatnonzero(mass > least)
-    equal = np.flatnonzero(mass == least)[: count - len(above)]
-    chosen = np.concatenate([above, equal])
-    return chosen[np.argsort(-mass[chosen], kind="stable")]
-
-
-def _quantile(distance: Floats, mass: Floats, share: float) -> float:
-    """Return the distance within which this share of the mass lies, exactly."""
-    edges = np.minimum((distance * (BUCKETS / 25_000.0)).astype(np.intp), BUCKETS - 1)
-    held = np.cumsum(np.bincount(edges, weights=mass, minlength=BUCKETS))
-    bucket = min(int(np.searchsorted(held, share)), int(edges.max()))
-    inside = np.flatnonzero(edges == bucket)
-    if not len(inside):
-        return float(distance.max())
-    order = inside[np.argsort(distance[inside], kind="stable")]
-    before = held[bucket - 1] if bucket else 0.0
-    index = int(np.searchsorted(before + np.cumsum(mass[order]), share))
-    return float(distance[order[min(index, len(order) - 1)]])
-
-
-def _binned(points: Floats, mass: Floats) -> tuple[Floats, Floats]:
-    """Return the centres `[B, 3]` of the squares that hold mass, as unit vectors, and the mass."""
-    down, across = int(180 / BIN_DEG), int(360 / BIN_DEG)
-    rows = np.minimum(((points[:, 0] + 90) / BIN_DEG).astype(np.intp), down - 1)
-    columns = np.minimum(((points[:, 1] + 180) / BIN_DEG).astype(np.intp), across - 1)
-    binned: Floats = np.bincount(
-        rows * across + columns, weights=mass, minlength=down * across
-    ).astype(np.float64)
-    held = np.flatnonzero(binned)
-    centres = np.stack([held // across, held % across], axis=1) + 0.5
-    return sphere.unit_vectors(centres * BIN_DEG - (90.0, 180.0)), binned[held]
-
-
 def _joined(
-    prior: Prior, mass: Floats, own: tuple[Floats, Floats, Floats, NDArray[np.str_]] | None
+    prior: Prior, mass: Floats, drawn: Drawn, own: Floats, names: NDArray[np.str_]
 ) -> Belief:
-    """Return belief over the settlements and the points of evidence, its mass summing to 1."""
-    if own is None:
-        return Belief(
-            prior.points, prior.unit, mass / mass.sum(), prior.extent_km, prior.country_index,
-            prior.codes,
-        )  # fmt: skip
-    points, weight, extent, countries = own
-    new, where = np.unique(countries, return_inverse=True)
-    codes = np.concatenate([prior.codes, new[~np.isin(new, prior.codes)]])
-    index = {code: row for row, code in enumerate(codes.tolist())}
-    country = np.array([index[code] for code in new.tolist()], dtype=np.intp)[where]
-    total = np.concatenate([mass, weight])
-    return Belief(
-        points=np.concatenate([prior.points, points]),
-        unit=np.concatenate([prior.unit, sphere.unit_vectors(points)]),
-        mass=total / total.sum(),
-        extent_km=np.concatenate([prior.extent_km, extent]),
-        country=np.concatenate([prior.country_index, country]),
-        codes=codes,
-    )
+    """Return belief over the settlements and the points of evidence, its mass summing to 1.
+
+    Args:
+        prior: the settlements.
+        mass: of each.
+        drawn: points of evidence, their countries as indices into `names`.
+        own: mass of each.
+        names: country codes.
+    """
+    codes = np.concatenate([prior.codes, names[~np.isin(names, prior.codes)]])
+    row = {code: row for row, code in enumerate(codes.tolist())}
+    rows = np.array([row[code] for code in names.tolist()], dtype=np.intp)
+    total = np.concatenate([mass, own])
+    total /= total.sum()
+    return Belief(prior, replace(drawn, country=rows[drawn.country]), total, codes)
 
 
 def _groups(items: Sequence[Evidence], *, with_candidates: bool) -> list[list[Evidence]]:

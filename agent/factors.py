@@ -3,7 +3,7 @@
 See `agent.belief` for the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,13 @@ SMOOTHING_KM = 15.0
 """Distance over which a settlement's photos spread when the prior is read as a density."""
 RINGS, SPOKES = 10, 6
 """Quantile points of a kernel: rings of equal mass times points on each ring."""
+BIN_DEG = 5.0
+"""Sides of the squares that light points are counted by."""
+BINS_DOWN, BINS_ACROSS = int(180 / BIN_DEG), int(360 / BIN_DEG)
+KEPT_DENSITIES = 4096
+"""Kernels whose prior density is kept: most evidence is looked at turn after turn."""
+Kernel = tuple[float, float, float]
+"""Latitude, longitude, radius in km."""
 
 
 class Prior:
@@ -52,23 +59,43 @@ class Prior:
         mass = np.bincount(self.country_index, weights=self.mass)
         return dict(zip(self.codes.tolist(), mass.tolist(), strict=True))
 
+    @cached_property
+    def bins(self) -> NDArray[np.intp]:
+        """Square that each settlement lies in, `[N]`."""
+        return bins_of(self.points)
+
+    def density_of(self, kernels: Sequence[Kernel]) -> Floats:
+        """Return the prior's density at the quantile points of kernels, per km2, `[M]`."""
+        return np.concatenate([self._density_of(kernel) for kernel in kernels])
+
+    @cached_property
+    def _density_of(self) -> Callable[[Kernel], Floats]:
+        return lru_cache(KEPT_DENSITIES)(lambda kernel: self.density(quantiles_of(*kernel)[0]))
+
     def density(self, points: Floats) -> Floats:
         """Return the prior's density at `[N, 2]` points, per km2."""
         chord = 2 * np.sin(4 * SMOOTHING_KM / sphere.EARTH_RADIUS_KM / 2)
-        density: Floats = np.full(len(points), BACKGROUND_SHARE / EARTH_KM2)
-        for row, near in enumerate(self._tree.query_ball_point(sphere.unit_vectors(points), chord)):
-            away = sphere.haversine_km(
-                self.points[near, 0], self.points[near, 1], points[row, 0], points[row, 1]
-            )
-            kernel = np.exp(-0.5 * (away / SMOOTHING_KM) ** 2) / (2 * np.pi * SMOOTHING_KM**2)
-            density[row] += (1 - BACKGROUND_SHARE) * float(self.mass[near] @ kernel)
-        return density
+        near = self._tree.query_ball_point(sphere.unit_vectors(points), chord)
+        rows = np.repeat(np.arange(len(points)), [len(found) for found in near])
+        held = np.array([one for found in near for one in found], dtype=np.intp)
+        away = sphere.haversine_km(*self.points[held].T, *points[rows].T)
+        kernel = np.exp(-0.5 * (away / SMOOTHING_KM) ** 2) / (2 * np.pi * SMOOTHING_KM**2)
+        smooth = np.bincount(rows, weights=self.mass[held] * kernel, minlength=len(points))
+        density = BACKGROUND_SHARE / EARTH_KM2 + (1 - BACKGROUND_SHARE) * smooth
+        return np.asarray(density, dtype=np.float64)
 
     @cached_property
     def _tree(self) -> "cKDTree":
         from scipy.spatial import cKDTree
 
         return cKDTree(self.unit)
+
+
+def bins_of(points: Floats) -> NDArray[np.intp]:
+    """Return the square of `BIN_DEG` a side that each point `[N, 2]` lies in, `[N]`."""
+    rows = np.minimum(((points[:, 0] + 90) / BIN_DEG).astype(np.intp), BINS_DOWN - 1)
+    columns = np.minimum(((points[:, 1] + 180) / BIN_DEG).astype(np.intp), BINS_ACROSS - 1)
+    return rows * BINS_ACROSS + columns
 
 
 _last: list[tuple[Settlements, Prior]] = []
@@ -119,8 +146,8 @@ class CandidateGroup:
         self._weight = min(0.999, max(item.weight for item in items))
         self._scale = self._weight * (inside if self._given else 1.0)
         shares = _mixture(items)
-        self.kernels = tuple(shares)
-        self.points: Floats = np.array([kernel[:2] for kernel in shares])
+        self.kernels: tuple[Kernel, ...] = tuple(shares)
+        self.unit: Floats = sphere.unit_vectors([kernel[:2] for kernel in shares])
         self.radius_km: Floats = np.array([radius_km for _, _, radius_km in shares])
         self.share: Floats = np.array(list(shares.values()))
 
@@ -133,11 +160,11 @@ class CandidateGroup:
         codes = np.concatenate([codes for _, codes in quantiles])
         return points, mass, np.repeat(self.radius_km * 0.1, count), codes
 
-    def density(self, points: Floats) -> Floats:
-        """Return weight times the mixture's density at `[N, 2]` points, per km2."""
-        away = sphere.haversine_km(
-            points[:, None, 0], points[:, None, 1], self.points[:, 0], self.points[:, 1]
-        )
+    def density(self, unit: Floats) -> Floats:
+        """Return weight times the mixture's density at unit vectors `[N, 3]`, per km2."""
+        # Differences keep a millimetre, where cosines lose tens of metres.
+        squared = sum(np.subtract.outer(unit[:, k], self.unit[:, k]) ** 2 for k in range(3))
+        away = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(np.sqrt(squared) / 2, 1.0))
         kernel = (1 + (away / self.radius_km) ** 2) ** -2 / (np.pi * self.radius_km**2)
         return np.asarray(self._scale * (kernel @ self.share), dtype=np.float64)
 
@@ -165,14 +192,14 @@ def quantiles_of(
     return points, codes
 
 
-def _mixture(items: Sequence[Evidence]) -> dict[tuple[float, float, float], float]:
+def _mixture(items: Sequence[Evidence]) -> dict[Kernel, float]:
     """Return the distinct kernels of a group and their shares, which sum to 1.
 
     A kernel is a latitude, a longitude and a radius; a candidate has one for each of its
     reaches. A candidate that several dependent calls bring is one with their mean share.
     """
     total = sum(item.weight for item in items)
-    held: dict[tuple[float, float, float], float] = {}
+    held: dict[Kernel, float] = {}
     for item in items:
         scores = sum(max(c.score, 1e-6) for c in item.candidates)
         for c in item.candidates:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.belief import Belief, believe, summarise
-from agent.factors import Settlements
+from agent.factors import (
+    BACKGROUND_SHARE,
+    EARTH_KM2,
+    SMOOTHING_KM,
+    Prior,
+    Settlements,
+    quantiles_of,
+)
 from geo import sphere
 from tools.evidence import Candidate, Evidence, Reach
 
@@ -218,3 +225,25 @@ def test_longitude_wrap_does_not_matter(
     one = summarise(believe([match(photo(latitude, longitude, radius_km))], settlements))
     other = summarise(believe([match(photo(latitude, wrapped, radius_km))], settlements))
     assert one.km_80 == pytest.approx(other.km_80, rel=1e-6)
+
+
+def test_the_heaviest_point_of_a_country_is_one_of_its_own(settlements: Settlements) -> None:
+    lyon = match(photo(45.76, 4.84, radius_km=5), weight=0.8)
+    belief = believe([lyon, text(DE=0.6)], settlements)
+    for code in ("FR", "DE"):
+        heaviest = belief.heaviest_in(code)
+        inside = belief.countries == code
+        (row,) = np.flatnonzero((belief.points == heaviest).all(axis=1) & inside)
+        assert belief.mass[row] == belief.mass[inside].max()
+
+
+def test_the_density_of_settlements_is_the_sum_of_their_kernels(settlements: Settlements) -> None:
+    prior = Prior(settlements)
+    kernel = (48.137, 11.576, 30.0)
+    points, _ = quantiles_of(*kernel)
+    away = sphere.haversine_km(points[:, :1], points[:, 1:], *prior.points.T)
+    near = np.where(away < 4 * SMOOTHING_KM, np.exp(-0.5 * (away / SMOOTHING_KM) ** 2), 0.0)
+    expected = BACKGROUND_SHARE / EARTH_KM2 + (1 - BACKGROUND_SHARE) * near @ prior.mass / (
+        2 * np.pi * SMOOTHING_KM**2
+    )
+    assert prior.density_of([kernel]) == pytest.approx(expected, rel=1e-9)

@@ -64,3 +64,13 @@ def test_identity_is_content_and_not_the_call() -> None:
     assert first.id == evidence(call_id="c2").id
     assert first.id == evidence(weight=0.1, box=Box(left=0, top=0, right=1, bottom=1)).id
     assert first.id != evidence(summary="other").id
+
+
+def test_a_copy_that_says_something_else_has_another_identity() -> None:
+    first = evidence()
+    known = first.id
+    assert first.model_copy(update={"call_id": "c9", "weight": 0.1}).id == known
+    changed = first.model_copy(update={"summary": "other"})
+    assert changed.id == evidence(summary="other").id != known
+    assert first.model_copy() == evidence()
+    assert "id" not in first.model_dump()

@@ -1,8 +1,14 @@
 """The trace keeps its order and shows every edit."""
 
+import hashlib
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from agent.trace import Trace, TraceCheck, check_trace, read_trace, verify_trace
 from geo.errors import InputError, UnavailableError
@@ -20,6 +26,33 @@ def test_chain_of_a_whole_trace_holds(tmp_path: Path) -> None:
     write(path)
     assert verify_trace(path) == 4
     assert [event.data["number"] for event in read_trace(path)] == [0, 1, 2, 3]
+
+
+def test_a_line_is_sealed_by_its_sorted_json_and_keeps_its_own_order(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    data: dict[str, JsonValue] = {"z": 1e-7, "a": {"b": [True, None, 0.1], "ö": "\ud800"}}
+    with Trace(path) as trace:
+        trace.append("belief", data)
+    (event,) = read_trace(path)
+    assert list(event.data) == ["z", "a"]
+    assert event.data["a"] == {"b": [True, None, 0.1], "ö": "?"}
+    content = event.model_dump(mode="json", exclude={"hash", "previous"})
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert event.hash == hashlib.sha256(("0" * 64 + canonical).encode()).hexdigest()
+
+
+def test_threads_share_a_trace(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    with Trace(path) as trace, ThreadPoolExecutor(8) as pool:
+        for number in range(400):
+            pool.submit(trace.write, "notice", {"text": str(number)})
+    assert verify_trace(path) == 400
+
+
+@pytest.mark.parametrize(("kind", "data"), [("rumour", {}), ("notice", {"km": math.nan})])
+def test_what_is_no_event_is_refused(kind: Any, data: dict[str, JsonValue]) -> None:
+    with pytest.raises(ValueError, match=r"rumour|not JSON compliant"):
+        Trace(None).append(kind, data)
 
 
 def test_every_edited_byte_of_a_value_is_found(tmp_path: Path) -> None:
