@@ -1,9 +1,11 @@
 """The state machine for LangGraph users, its development server and Studio (`langgraph.json`)."""
 
 import asyncio
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from agent.checkpoints import RECORDS
 from agent.geolocator import Geolocator
 from agent.graph import Graph
 
@@ -24,7 +26,8 @@ def make_graph(
     answer is in the state's `answer`. Custom events carry the trace.
 
     Args:
-        checkpointer: keeps sessions.
+        checkpointer: keeps sessions. Inside a graph of your own it is that graph's that does;
+            `agent.checkpoints.RECORDS` are the types its serializer then has to know.
         analyst: let the model ask the person; the graph then interrupts with Agent Inbox's
             `HumanInterrupt` and goes on with `Command(resume=...)`. Needs a checkpointer.
         asynchronous: for `ainvoke` and `astream` alone: many sessions wait for a model at once.
@@ -47,8 +50,19 @@ async def graph() -> Graph:
     return await asyncio.to_thread(_graph)
 
 
+class _Ours(logging.Filter):
+    """Drops the warnings about our own records: the server's serializer cannot be told of them."""
+
+    names = frozenset((record.__module__, record.__name__) for record in RECORDS)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.args if isinstance(record.args, tuple) else ()
+        return tuple(said[:2]) not in self.names or "unregistered" not in str(record.msg)
+
+
 @cache
 def _graph() -> Graph:
+    logging.getLogger("langgraph.checkpoint.serde.jsonplus").addFilter(_Ours())
     # The server brings its own checkpointer, and people who can be asked.
     geolocator = Geolocator(analyst=True)
     return geolocator.compiled(asynchronous=True)
