@@ -98,16 +98,18 @@ def bins_of(points: Floats) -> NDArray[np.intp]:
     return rows * BINS_ACROSS + columns
 
 
+KEPT_PRIORS = 4
+"""Priors kept, of a few MB each: a process may have several gazetteers open."""
 _last: list[tuple[Settlements, Prior]] = []
 
 
 def prior_of(settlements: Settlements) -> Prior:
-    """Return the prior of these settlements, the one made last where it is the same."""
+    """Return the prior of these settlements, one made lately where they are the same object."""
     for held, prior in _last:
         if held is settlements:
             return prior
     prior = Prior(settlements)
-    _last[:] = [(settlements, prior)]
+    _last[:] = [(settlements, prior), *_last[: KEPT_PRIORS - 1]]
     return prior
 
 

@@ -188,6 +188,7 @@ def test_settlements_are_sorted_cut_and_shared(gazetteer: Gazetteer) -> None:
     assert points[0] == pytest.approx((41.01384, 28.94966))
     assert len(gazetteer.settlements(0)[0]) == len(SETTLEMENTS)
     assert np.shares_memory(points, gazetteer.settlements(0)[0])
+    assert gazetteer.settlements(1_000_000) is gazetteer.settlements(1_000_000)
     assert not points.flags.writeable
 
 
