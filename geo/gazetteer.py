@@ -255,10 +255,10 @@ class Gazetteer:
             Points [N, 2] (latitude, longitude), populations [N] and N country codes. The arrays
             are shared and read-only; asked again, it is the same tuple.
         """
-        if (found := self._settled.get(min_population)) is None:
+        if (found := self._slices.get(min_population)) is None:
             count = int(np.searchsorted(-self._populations, -min_population, side="right"))
             found = self._points[:count], self._populations[:count], self._countries[:count]
-            self._settled[min_population] = found
+            self._slices[min_population] = found
         return found
 
     def _place(self, rank: int) -> Place:
@@ -271,7 +271,7 @@ class Gazetteer:
         return np.frombuffer(self._file.series("points"), dtype=np.float64).reshape(-1, 2)
 
     @cached_property
-    def _settled(self) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64], list[str]]]:
+    def _slices(self) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64], list[str]]]:
         """What `settlements` returned: belief keeps what it computes from the same ones."""
         return {}
 

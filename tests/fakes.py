@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool, StructuredTool
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from agent.budget import Left
@@ -15,6 +16,7 @@ from agent.factors import Settlements
 from agent.state import State
 from geo.gazetteer import Gazetteer, Place
 from tools.evidence import ToolReply
+from tools.read_text import TextLine, TextReader
 
 Calls = Sequence[tuple[str, dict[str, JsonValue]]]
 
@@ -133,6 +135,13 @@ class FakeGazetteer(Gazetteer):
             score=1.0,
         )
         return [(place, 0.0)]
+
+
+class BlankReader(TextReader):
+    """Reads photos of noise as what they are: without text, and without seconds of looking."""
+
+    def read(self, image: Image.Image) -> list[TextLine]:
+        return []
 
 
 class Anything(BaseModel):

@@ -20,8 +20,8 @@ from agent.budget import Budget
 from agent.factors import Settlements
 from agent.geolocator import Geolocator, answer_of
 from agent.settings import Settings
-from agent.trace import Event, verify_trace
-from tests.fakes import FakeGazetteer, ScriptedChat, calling
+from agent.trace import Event, read_trace, verify_trace
+from tests.fakes import BlankReader, FakeGazetteer, ScriptedChat, calling
 from tests.unit.photo_samples import encoded, picture
 
 PHOTO = encoded(picture(640, 480, seed=3))
@@ -102,14 +102,19 @@ def located(settings: Settings, settlements: Settlements, tmp_path: Path) -> Ite
     opened: list[Geolocator] = []
 
     def locate(model: Model, **options: Any) -> tuple[Answer, list[Event]]:
-        hint = options.pop("hint", "")
+        hint, live = options.pop("hint", ""), options.pop("live", True)
         geolocator = Geolocator(
             model=model.chat, settings=settings, encoder=None, recipe="agentic", **options
         )
         geolocator.bench.open_gazetteer = lambda: FakeGazetteer(settlements)
+        geolocator.bench.reader = BlankReader()
         opened.append(geolocator)
         trace = tmp_path / "trace.jsonl"
-        events = list(geolocator.stream(PHOTO, hint=hint, trace=trace))
+        if live:
+            events = list(geolocator.stream(PHOTO, hint=hint, trace=trace))
+        else:
+            geolocator.locate(PHOTO, hint=hint, trace=trace)
+            events = list(read_trace(trace))
         assert verify_trace(trace) == len(events)
         return answer_of(events[-1]), events
 
@@ -341,3 +346,22 @@ def test_trajectories_pool_their_evidence_and_are_judged(located: Locate) -> Non
         assert item.id in calls[item.call_id].evidence_ids
     seeds = {data["seed"] for data in of_kind(events, "model_call") if data["purpose"] == "decide"}
     assert {seed // 1000 for seed in seeds} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("trajectories", [1, 3])
+def test_a_run_that_nobody_follows_leaves_the_same_trace(
+    located: Locate, trajectories: int
+) -> None:
+    def told(live: bool) -> list[str]:
+        place = calling(("find_place", {"name": "Testdorf", "countries": ["DE"]}))
+        model = Model(
+            lambda messages: commit(messages) if "Testdorf" in everything(messages) else place
+        )
+        _, events = located(model, trajectories=trajectories, live=live)
+        told = [f"{event.kind} {event.data.get('trajectory', '')}" for event in events]
+        return told if trajectories == 1 else sorted(told)  # their order is that of threads
+
+    live = told(True)
+    assert len(live) > 10
+    assert told(False) == live
+    assert any(kind.endswith("3") for kind in live) == (trajectories == 3)
