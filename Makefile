@@ -42,10 +42,11 @@ bench-scale: $(VENV)/.dev
 bench-world: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_world
 
-# The LangGraph development server around the state machine (the product's own server comes later).
+# The LangGraph development server around the state machine (the product's own server comes later);
+# runs wait for a model most of the time, so several go on at once.
 serve: $(VENV)/.core
 	$(PIP) install -c constraints.txt 'langgraph-cli[inmem]'
-	$(BIN)/langgraph dev --no-browser --no-reload
+	$(BIN)/langgraph dev --no-browser --no-reload --n-jobs-per-worker 16
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else 0'

@@ -30,6 +30,7 @@ from agent.recipes import Recipe, find_recipe
 from agent.short_answers import diversify, pool_of
 from agent.state import InputState, State
 from agent.turns import REPEATED, nudge, repeats, turn_message
+from agent.words import answer_text
 from tools.evidence import Evidence, Rejection, ToolOutcome
 from tools.workbench import Workbench
 
@@ -182,7 +183,14 @@ class Machine:
         budget = {key: float(value) for key, value in spent.model_dump().items()}
         told = {"seconds": spent.seconds, "budget_spent": budget}
         answer = answer.model_copy(update={**told, **self._model_part(state, answer)})
-        return {"answer": answer, "spent": spent}
+        return {
+            "answer": answer,
+            "spent": spent,
+            "messages": [AIMessage(answer_text(answer))],
+            # Said about this photo: the session's next one must not inherit it.
+            "hint": "",
+            "trust_metadata": False,
+        }
 
     def _model_part(self, state: State, answer: Answer) -> dict[str, Any]:
         """Return what the answer says of the model; what it was told of tools is versioned, too."""
