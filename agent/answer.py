@@ -22,6 +22,10 @@ LEAD_NOT_PROOF = (
 )
 
 
+SAYS = " The driver's reason: "
+"""Stands before the driver's own words in an explanation."""
+
+
 class Radii(Record):
     """Distances from the answer that hold 50, 80 and 95 % of belief, in km on WGS84."""
 
@@ -119,3 +123,9 @@ class Answer(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     trace_path: str = ""
     caution: str = LEAD_NOT_PROOF
+
+    @property
+    def because(self) -> str:
+        """The explanation without the driver's own words, which `reason` holds."""
+        said = f"{SAYS}{self.reason!r}" if self.reason else ""
+        return self.explanation.replace(said, "")

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 import prompts
-from agent.answer import Alternative, Answer, Radii, Verdict
+from agent.answer import SAYS, Alternative, Answer, Radii, Verdict
 from agent.belief import Belief, BeliefSummary, Status, summarise
 from agent.grounding import ground
 from agent.picks import Picked, pick
@@ -28,8 +28,6 @@ ALTERNATIVE_SHARE = 0.02
 AGAINST_SHARE = 0.05
 """Evidence of countries speaks against one that has less than this of its likeliest country's."""
 REASON_LETTERS = 2000
-SAYS = " The driver's reason: "
-"""Before the driver's own words, the last but for a note of an early stop."""
 OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
@@ -123,8 +121,9 @@ def _told(evidence: Sequence[Evidence]) -> str:
 def _against(item: Evidence, summary: BeliefSummary) -> bool:
     """Whether evidence speaks for other places: none of its candidates, or hardly its country."""
     if item.candidates:
-        points = [(one.latitude, one.longitude) for one in item.candidates]
-        apart = sphere.distance_km(*np.transpose(points), summary.latitude, summary.longitude)
+        points = np.array([(one.latitude, one.longitude) for one in item.candidates])
+        answer = summary.latitude, summary.longitude
+        apart = sphere.distance_km(points[:, 0], points[:, 1], *answer)
         return bool(np.min(apart) > summary.km_95)
     here = regions.country_at(np.array([(summary.latitude, summary.longitude)]))[0]
     most = max(item.countries.values(), default=0.0)

@@ -6,8 +6,9 @@ lie within reach of the best one, or its countries hold at least half. Two sides
 * the best candidates lie more than `APART_KM` and more than three times the sum of their radii
   apart, and each gives less than `OVERLAP` of its shares to candidates within reach of the other's
   best: within three radii lie 90 % of the truths of a kernel of `agent.belief`;
-* countries have less than `OVERLAP` in common;
-* a candidate's surroundings, three radii wide, get less than `OVERLAP` from the other's countries.
+* no country has `OVERLAP` in both of what the likeliest one has there;
+* a candidate's surroundings, three radii wide, get from the other's countries less than `OVERLAP`
+  of what its likeliest one gets.
 
 Evidence of one group is one source and never in conflict with itself. Evidence that presupposed
 countries says where inside them: it is in conflict with nothing outside them, nor with countries.
@@ -180,9 +181,13 @@ def _disagree(one: _Side, other: _Side) -> bool:
     if one.best or other.best:
         placed, named = (one, other) if one.best else (other, one)
         held = sum(named.item.countries.get(code, 0.0) for code in placed.surroundings)
-        return bool(placed.surroundings) and held < OVERLAP
+        # Of the likeliest country's share: what fits a hundred countries excludes none of them.
+        most = max(named.item.countries.values())
+        return bool(placed.surroundings) and held < OVERLAP * most
     first, second = one.item.countries, other.item.countries
-    return sum(min(share, second.get(code, 0.0)) for code, share in first.items()) < OVERLAP
+    most, most_other = max(first.values()), max(second.values())
+    shared = (min(first[code] / most, second[code] / most_other) for code in first.keys() & second)
+    return max(shared, default=0.0) < OVERLAP
 
 
 def _concerns(one: _Side, other: _Side) -> bool:

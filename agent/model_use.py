@@ -186,7 +186,7 @@ def _reply(data: Mapping[str, JsonValue], turn: int) -> ModelUse:
         tokens_out=_number(data.get("tokens_out")),
         seconds=_seconds(data.get("seconds")),
         attempts=max(1, _number(data.get("attempts"))),
-        said=_said(data.get("text")) if decides else "",
+        said=said_of(data.get("text")) if decides else "",
     )
     return ModelUse(
         calls=1,
@@ -249,8 +249,8 @@ def _joined(mishaps: Sequence[Mishap]) -> tuple[Mishap, ...]:
     return tuple(list(rows.values())[:MOST_ROWS])
 
 
-def _said(text: JsonValue) -> str:
-    """Return a reply's words without the calls it may hold as text."""
+def said_of(text: JsonValue) -> str:
+    """Return a reply's words on one line, cut, without the calls it may hold as text."""
     words = _CALLS.sub(" ", text[:LONGEST_READ]) if isinstance(text, str) else ""
     if (start := words.find("{")) >= 0:
         try:

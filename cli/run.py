@@ -1,5 +1,6 @@
 """Run a geolocator with live, readable steps on the terminal."""
 
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -8,13 +9,15 @@ from rich.panel import Panel
 from rich.table import Table
 
 from agent.answer import Answer
+from agent.event_words import mishap
 from agent.geolocator import Geolocator, answer_of
+from agent.grounding import UNGROUNDED
+from agent.model_use import ModelUse
 from agent.report import write_report
-from agent.report_format import digits_for, distance, percent
-from agent.trace import Event
+from agent.report_format import digits_for, distance, duration, percent, visible
+from cli.steps import Steps
 from geo.coordinate import Coordinate
 
-NOTED = ("malformed", "retry", "context", "conflict", "notice")
 STATUS_STYLES = {"located": "green", "region": "yellow", "undetermined": "red"}
 
 
@@ -34,18 +37,19 @@ def locate_with_output(
     answer: Answer | None = None
     # Names may hold bytes that no terminal can show.
     name = str(photo).encode(errors="replace").decode()
+    steps = Steps()
     with console.status("Opening the photo ...") as status:
         events = geolocator.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
         for event in events:
-            if event.kind == "question":
-                status.stop()  # somebody is about to type
-            elif event.kind == "model_call":
-                status.update(f"Waiting for {escape(str(event.data['model']))} ...")
-                status.start()
             if event.kind == "answer":
                 answer = answer_of(event)
-            elif line := _line(event):
-                console.print(line)
+            elif (row := steps.row(event)) is not None:
+                console.print(row)
+            if event.kind == "question":
+                status.stop()  # somebody is about to type
+            elif waiting := steps.waiting(event):
+                status.update(waiting)
+                status.start()
     assert answer is not None
     if report is not None:
         write_report(answer, geolocator.bench.photos, report)
@@ -59,9 +63,9 @@ def answer_panel(answer: Answer, name: str, report: Path | None = None) -> Panel
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for label, text in _rows(answer, report):
-        table.add_row(label, escape(text))
+        table.add_row(label, escape(visible(text)))
     style = STATUS_STYLES[answer.status]
-    title = f"[{style}]{headline(answer)}[/] {escape(name)}"
+    title = f"[{style}]{headline(answer)}[/] {escape(visible(name))}"
     return Panel(table, title=title, title_align="left", border_style=style, expand=False)
 
 
@@ -91,7 +95,9 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
         )
         shares = list(answer.countries.items())[:4]
         rows.append(("Belief", ", ".join(f"{code} {percent(share)}" for code, share in shares)))
-    rows.append(("Why", answer.explanation))
+    rows.append(("Why", _listed(answer.because)))
+    if answer.reason and answer.model:
+        rows.append((f"{answer.driver} says", f"“{answer.reason}”{_ungrounded(answer)}"))
     if answer.claimed_latitude is not None and answer.claimed_longitude is not None:
         claimed = Coordinate(answer.claimed_latitude, answer.claimed_longitude).decimal()
         used = "used" if answer.trusted_metadata else "not used; --trust-metadata lets it count"
@@ -99,7 +105,9 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
     rows += [("Missing", line) for line in answer.missing]
     decided = answer.driver if answer.driver == answer.recipe else f"driver {answer.driver}"
     rows.append(("Recipe", f"{answer.recipe}, {decided}, picked by {answer.picked_by}"))
-    rows.append(("Time", f"{answer.seconds:.1f} s, stopped because: {answer.stopped_because}"))
+    if answer.model:
+        rows.append(("Model", _model(answer.model)))
+    rows.append(("Time", f"{duration(answer.seconds)}, stopped because: {answer.stopped_because}"))
     rows.append(("Trace", answer.trace_path))
     if report is not None:
         rows.append(("Report", str(report)))
@@ -107,45 +115,24 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _line(event: Event) -> str:
-    """Return a step as one line, or nothing for events that people need not see live."""
-    data = event.data
-    if event.kind == "tool_result":
-        mark = {"ok": "[green]✓[/]", "refused": "[yellow]✗[/]", "unavailable": "[red]![/]"}
-        text = " ".join(str(data["text"]).split())
-        short = text if len(text) <= 220 else text[:217] + "..."
-        seconds = float(str(data["seconds"]))
-        tool = escape(str(data["tool"]))
-        return (
-            f"{mark[str(data['outcome'])]} [bold]{tool}[/] [dim]{seconds:.1f} s[/] {escape(short)}"
-        )
-    if event.kind == "model_reply":
-        return (
-            f"[blue]•[/] [bold]{escape(str(data['model']))}[/] {escape(str(data['purpose']))} "
-            f"[dim]{float(str(data['seconds'])):.1f} s, {data['tokens_in']} + "
-            f"{data['tokens_out']} tokens[/]"
-        )
-    if event.kind in NOTED:
-        return f"  [yellow]{escape(_noted(event)[:220])}[/]"
-    if event.kind == "belief":
-        radius = distance(float(str(data["km_80"])))
-        return f"  [dim]belief: {escape(str(data['status']))}, 80 % within {radius}[/]"
-    if event.kind == "budget":
-        return f"[yellow]Budget spent ({escape(str(data['exhausted']))}): committing now.[/]"
-    if event.kind == "rejection":
-        return f"  [dim]dropped {escape(str(data['value'])[:60])}: {escape(str(data['reason']))}[/]"
-    return ""
+def _listed(reasons: str) -> str:
+    """Return reasons, each of which ends with the evidence it can be followed to, line by line."""
+    return re.sub(r"(?<=\]) (?=\S)", "\n", reasons)
 
 
-def _noted(event: Event) -> str:
-    """Return what went otherwise than planned, or disagrees, in words."""
-    data = event.data
-    if event.kind == "malformed":
-        return f"{data['action']}: {data['kind']}, {data['detail']}"
-    if event.kind == "retry":
-        return f"asked again in {data['wait_s']} s: {data['error']}"
-    if event.kind == "context":
-        return f"left out of the request: {data['why']}"
-    if event.kind == "conflict":
-        return f"conflict: {data['first_text']} / {data['second_text']}"
-    return str(data["text"])
+def _ungrounded(answer: Answer) -> str:
+    if UNGROUNDED not in answer.reason:
+        return ""
+    return "\nThe model's own words; a number that no tool reported was taken out of them."
+
+
+def _model(use: ModelUse) -> str:
+    """Return what the model did, in a sentence."""
+    told = f"{use.calls} replies, {use.tokens_in:,} + {use.tokens_out:,} tokens"
+    told += f", {duration(use.seconds)} of its time"
+    if use.retries:
+        told += f", asked again {use.retries} times"
+    if use.mishaps:
+        kinds = ", ".join(f"{one.count} x {mishap(one.kind)}" for one in use.mishaps)
+        told += f"; malformed: {kinds}"
+    return told

@@ -1,6 +1,5 @@
 """`graticule trace`: read a run again, and check that nobody edited it."""
 
-import json
 from pathlib import Path
 
 import click
@@ -17,15 +16,16 @@ def trace() -> None:
 @click.argument("file", type=ExistingPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON lines.")
 def show(file: Path, as_json: bool) -> None:
-    """Print the events of a trace."""
+    """Print the events of a trace, in words; --json has all of them."""
+    from agent.event_words import words_of
     from agent.trace import read_trace
 
     for event in read_trace(file):
         if as_json:
             click.echo(event.model_dump_json())
         else:
-            text = json.dumps(event.data, ensure_ascii=False)
-            click.echo(f"{event.number:4d} {event.seconds:8.3f} s {event.kind:12s} {text:.160}")
+            told = f"{event.number:4d} {event.seconds:8.3f} s {event.kind:12s}"
+            click.echo(f"{told} {words_of(event)}")
 
 
 @trace.command()

@@ -257,3 +257,13 @@ def test_a_long_run_s_evidence_is_looked_through_within_a_turn() -> None:
     began = time.perf_counter()
     assert len(find_conflicts(evidence, ())) == TOLD_AT_ONCE
     assert time.perf_counter() - began < 1.0
+
+
+def test_what_fits_a_hundred_countries_excludes_none_of_them() -> None:
+    codes = [first + second for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJ"]
+    flat = {code: 0.009 for code in codes if code != "FR"} | {"FR": 0.009}
+    sun = named(group="sun", weight=0.3, **flat)
+    assert conflict_of(sun, placed(PARIS, country="FR")) is None
+    assert conflict_of(sun, named(FR=0.97, BE=0.01)) is None
+    elsewhere = {code: share for code, share in flat.items() if code not in ("FR", "BE", "CH")}
+    assert conflict_of(named(group="sun", **elsewhere), named(FR=0.97)) is not None
