@@ -20,6 +20,8 @@ from agent.model_settings import ModelSettings
 ANY_STRING = r"^[^\x00-\x1f\x7f]*$"
 LONGEST_STRING = 400
 """Letters of a string under strict decoding; a longer reason is no better."""
+REPEATED = 128
+"""More repetitions of one thing xgrammar 0.2 cannot compile; it fails, and the request with it."""
 KEPT = 64
 """Tool sets and schemas whose converted form is kept."""
 _FIELDS = {
@@ -226,9 +228,14 @@ def _bounded(schema: Mapping[str, Any]) -> str:
     """
     least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", LONGEST_STRING))
     pattern = str(schema.get("pattern", ANY_STRING))
-    if not pattern.endswith("]*$"):
+    if not (pattern.startswith("^[") and pattern.endswith("]*$")):
         return pattern
-    return f"{pattern[:-2]}{{{least},{min(most, LONGEST_STRING)}}}$"
+    letter, left, parts = pattern[1:-2], min(most, LONGEST_STRING), ""
+    while left > 0:
+        length = min(left, REPEATED)
+        parts += f"{letter}{{{min(least, length)},{length}}}"
+        least, left = least - min(least, length), left - length
+    return f"^{parts}$"
 
 
 def _response_format(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The chat client against a loopback server that misbehaves, and around model objects."""
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -665,7 +666,13 @@ def test_strings_of_strict_schemas_end_within_their_pattern() -> None:
     assert strict_schema(plain)["pattern"] == r"^[^\x00-\x1f]{8,64}$"
     assert strict_schema(code) == code
     assert strict_schema(chosen) == chosen
-    assert strict_schema({"type": "string"})["pattern"].endswith("{0,400}$")
+    # No piece repeats more than 128 times: that is what xgrammar compiles.
+    letter = r"[^\x00-\x1f\x7f]"
+    long = strict_schema({"type": "string", "minLength": 130, "maxLength": 300})["pattern"]
+    assert long == f"^{letter}{{128,128}}{letter}{{2,128}}{letter}{{0,44}}$"
+    assert re.fullmatch(long, "x" * 300)
+    assert not re.fullmatch(long, "x" * 301)
+    assert not re.fullmatch(long, "x" * 129)
 
 
 def test_strict_schemas_keep_properties_of_any_name() -> None:
