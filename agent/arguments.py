@@ -64,7 +64,9 @@ def fit_arguments(
     schema = schema_of(tool)
     fitter = _Fitter(tool.name, schema.get("$defs", {}), texts)
     clean = fitter.named(arguments)
-    if "photo_id" in schema.get("properties", {}) and photo_id:
+    # Words may stand in for a photo: where they do, none is missing.
+    by_words = "photo_id" not in schema.get("required", ()) and clean.get("text")
+    if "photo_id" in schema.get("properties", {}) and photo_id and not by_words:
         clean = fitter.photo(clean, photo_id)
     fitted = fitter.object(clean, schema, "")
     assert isinstance(fitted, dict)  # an object stays one

@@ -23,6 +23,7 @@ from tests.unit.call_samples import (
 from tools.commit import CommitArguments
 from tools.geocode import FindPlaceArguments
 from tools.read_text import ReadTextArguments
+from tools.retrieve import SearchArguments
 from tools.zoom import ZoomArguments
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
@@ -123,6 +124,16 @@ def test_a_photo_id_that_is_none_means_the_photo_of_the_run(given: object) -> No
     found, problems = fitted("zoom", **{**ZOOM, "photo_id": given})
     assert found == ZOOM
     assert problems == ["photo-id repaired"]
+
+
+def test_words_need_no_photo() -> None:
+    tool = make_tool("search_similar_photos", SearchArguments)
+    for asked in ({"text": "a street"}, {"text": "a street", "photo_id": None}):
+        found, problems = fit_arguments(tool, asked, photo_id=PHOTO)
+        assert found.get("photo_id") is None
+        assert problems == []
+    found, _ = fit_arguments(tool, {}, photo_id=PHOTO)
+    assert found["photo_id"] == PHOTO
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tools.references import (
     reference_lines,
     rerank,
     spread_text,
+    without,
 )
 from tools.workbench import Workbench
 
@@ -159,6 +160,19 @@ def test_the_largest_cluster_comes_first() -> None:
     assert rerank(references, "robust", top=3) == [references[i] for i in (1, 2, 0, 3, 4, 5, 6)]
     assert rerank(references, "robust", eps_km=1.0) == references
     assert rerank([], "robust") == []
+
+
+def test_a_photo_is_no_reference_of_itself() -> None:
+    own = hit(PARIS, 1.0, id="a" * 64)
+    data = found(own, hit(PARIS, 0.9, id="b" * 64), hit(LYON, 0.8))
+    assert [one.similarity for one in hits_of([data], apart_from="a" * 64)] == [0.9, 0.8]
+    assert [one.similarity for one in hits_of([data], repeats=True)] == [1.0, 0.9, 0.8]
+
+
+def test_what_is_alike_is_not_unlike_too() -> None:
+    across = refer((10.0, 180.0), PARIS)
+    assert places_of(without(refer(LYON, (10.0, -180.0), PARIS), across)) == [LYON]
+    assert places_of(without(refer(LYON), [])) == [LYON]
 
 
 def test_repeated_coordinates_are_kept_but_have_no_second_vote() -> None:
