@@ -140,3 +140,27 @@ def test_cells_from_nothing_to_an_answer_without_a_model(
     command("locate", photo, "--recipe", "continent", "--gallery", town).refused(
         2, "'town' holds photos", "graticule gallery cells GALLERY --out CELLS"
     )
+
+
+def test_the_page_has_every_recipe_and_commands_that_exist() -> None:
+    import click
+
+    from agent.recipes import RECIPES
+    from cli.main import cli
+
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    for recipe in RECIPES:
+        assert f"\n## `{recipe.name}`\n" in page
+        assert not recipe.source or recipe.source.rpartition("arXiv:")[2] in page
+    lines = [line.partition("#")[0].split() for line in page.splitlines()]
+    commands = [line[1:] for line in lines if line[:1] == ["graticule"]]
+    assert len(commands) > 20
+    for words in commands:
+        command: click.Command = cli
+        context = click.Context(cli)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        known = {option for one in command.params for option in one.opts}
+        assert {word for word in words if word.startswith("--")} <= known
