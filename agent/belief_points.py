@@ -22,6 +22,9 @@ CENTRES = 96
 EXACT_POINTS = 2_000
 """How many of the heaviest points count one by one when they are tried; the light rest of a
 diffuse belief counts by squares of `BIN_DEG`."""
+BLOCK = 16
+"""Points tried at once: what is computed for them stays in the processor's cache, and the product
+is too small for the threads of a BLAS, which would wait for each other at every belief."""
 BUCKETS = 4096
 """Rings that sort distances roughly before a radius is found; it does not depend on them."""
 
@@ -90,19 +93,16 @@ class Belief:
         tail, tail_mass = self._binned(heavy)
         others = np.concatenate([self._taken("unit", heavy), tail])
         mass = np.concatenate([self.mass[heavy], tail_mass]).astype(np.float32)
-        # Cosines in double precision keep a metre; the rest needs three digits.
-        cosine = tried @ others.T
-        chord = np.subtract(1.0, cosine, out=cosine).astype(np.float32)
-        half = np.sqrt(np.clip(chord, 0.0, 2.0, out=chord) * np.float32(0.5))
-        away = np.arcsin(half) * np.float32(-2 * sphere.EARTH_RADIUS_KM)
-        score = sum(np.exp(away * np.float32(1 / scale)) @ mass for scale in LOSS_SCALES_KM)
+        blocks = [tried[row : row + BLOCK] for row in range(0, len(tried), BLOCK)]
+        score = np.concatenate([_scores(block, others, mass) for block in blocks])
         best = self._taken("points", heavy[[np.argmax(score)]])[0]
         return float(best[0]), float(best[1])
 
     def radii_km(self, shares: Sequence[float], latitude: float, longitude: float) -> list[float]:
         """Return the distances from a point that hold these shares of belief, km."""
         here = sphere.unit_vectors([[latitude, longitude]])[0]
-        away = np.concatenate([self.prior.unit @ here, self.drawn.unit @ here])
+        cosines = [np.einsum("ij,j->i", unit, here) for unit in (self.prior.unit, self.drawn.unit)]
+        away = np.concatenate(cosines)
         half = np.sqrt(np.clip(np.subtract(1.0, away, out=away), 0.0, 2.0, out=away) * 0.5)
         away = np.arcsin(half) * (2 * sphere.EARTH_RADIUS_KM)
         away[: len(self.prior.unit)] += self.prior.extent_km
@@ -143,6 +143,20 @@ class Belief:
         mass += np.bincount(bins_of(self.drawn.points), weights=light[settled:], minlength=count)
         held = np.flatnonzero(mass)
         return bin_centres()[held], mass[held]
+
+
+def _scores(tried: Floats, others: Floats, mass: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the expected score of each point tried, `[B]`, were the others the truth."""
+    # Cosines in double precision keep a metre; the rest needs three digits.
+    cosine = tried @ others.T
+    chord = np.subtract(1.0, cosine, out=cosine).astype(np.float32)
+    half = np.sqrt(np.clip(chord, 0.0, 2.0, out=chord) * np.float32(0.5))
+    away = np.arcsin(half) * np.float32(-2 * sphere.EARTH_RADIUS_KM)
+    score = np.zeros_like(away)
+    for scale in LOSS_SCALES_KM:
+        score += np.exp(away * np.float32(1 / scale))
+    held: NDArray[np.float32] = np.sum(score * mass, axis=1)
+    return held
 
 
 def _heaviest(mass: Floats, count: int) -> NDArray[np.intp]:

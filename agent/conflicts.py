@@ -35,6 +35,8 @@ APART_KM = 200.0
 OVERLAP = 0.05
 TAKES_A_SIDE = 0.5
 SUMMARY_LETTERS = 240
+KEPT_SIDES = 4096
+"""Pieces of evidence of which it is kept what they stand for, some kilobytes each."""
 _VERTICES = 12
 _LONGEST_KM = 20_000.0
 _WHEREABOUTS_STEP = 10.0
@@ -77,13 +79,16 @@ def find_conflicts(evidence: Sequence[Evidence], told: Collection[str]) -> list[
     """
     heaviest_last = sorted(evidence, key=lambda item: item.weight)
     unique = {item.id: item for item in heaviest_last if item.weight >= LEAST_WEIGHT}
-    sides = [side for id_, item in unique.items() if (side := _Side(item, id_)).taken]
+    sides = [side for item in unique.values() if (side := _side_of(item)).taken]
+    sides.sort(key=lambda side: (-side.item.weight, side.id))
     found: list[Conflict] = []
     between: set[frozenset[str]] = set()
     # Heaviest first and what was told skipped: most turns look at few pairs closely.
-    for one, other in sorted(map(_heavier_first, combinations(sides, 2)), key=_rank):
+    for one, other in sorted(combinations(sides, 2), key=_rank):
         groups = frozenset((one.item.group, other.item.group))
-        if len(groups) < 2 or groups in between or (key := _key(one, other)) in told:
+        if len(groups) < 2 or groups in between or not _concern_each_other(one, other):
+            continue
+        if (key := _key(one, other)) in told:
             continue
         if _disagree(one, other):
             between.add(groups)
@@ -149,9 +154,17 @@ class _Side:
         return f"{said} [{self.id}]"
 
 
-def _heavier_first(pair: tuple[_Side, _Side]) -> tuple[_Side, _Side]:
-    one, other = sorted(pair, key=lambda side: (-side.item.weight, side.id))
-    return one, other
+_SIDES: dict[tuple[str, float], _Side] = {}
+
+
+def _side_of(item: Evidence) -> _Side:
+    """Return what evidence stands for; the same evidence is looked at turn after turn."""
+    key = item.id, item.weight
+    if (side := _SIDES.get(key)) is None:
+        if len(_SIDES) >= KEPT_SIDES:
+            _SIDES.clear()
+        side = _SIDES[key] = _Side(item, item.id)
+    return side
 
 
 def _rank(pair: tuple[_Side, _Side]) -> tuple[float, str, str]:
@@ -170,8 +183,6 @@ def _preference(candidate: Candidate) -> tuple[float, int, float, float]:
 
 
 def _disagree(one: _Side, other: _Side) -> bool:
-    if not _concerns(one, other) or not _concerns(other, one):
-        return False
     if one.best and other.best:
         return (
             _out_of_reach(one.best, other.best)
@@ -188,6 +199,10 @@ def _disagree(one: _Side, other: _Side) -> bool:
     most, most_other = max(first.values()), max(second.values())
     shared = (min(first[code] / most, second[code] / most_other) for code in first.keys() & second)
     return max(shared, default=0.0) < OVERLAP
+
+
+def _concern_each_other(one: _Side, other: _Side) -> bool:
+    return _concerns(one, other) and _concerns(other, one)
 
 
 def _concerns(one: _Side, other: _Side) -> bool:

@@ -168,7 +168,7 @@ class CandidateGroup:
         squared = sum(np.subtract.outer(unit[:, k], self.unit[:, k]) ** 2 for k in range(3))
         away = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(np.sqrt(squared) / 2, 1.0))
         kernel = (1 + (away / self.radius_km) ** 2) ** -2 / (np.pi * self.radius_km**2)
-        return np.asarray(self._scale * (kernel @ self.share), dtype=np.float64)
+        return np.asarray(self._scale * np.einsum("ij,j->i", kernel, self.share), dtype=np.float64)
 
     def wrong(self, countries: NDArray[np.str_]) -> Floats:
         """Return the factor on belief at points in these countries if the group is wrong, `[N]`."""
