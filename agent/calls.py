@@ -23,6 +23,8 @@ from tools.opinion import GROUP
 from tools.photos import TRUSTED_WEIGHT
 
 ATTEMPTS = 3
+UNAVAILABLE = "Unavailable, so this evidence is missing: "
+"""Before the reason, in the text of a call that found nobody to answer it."""
 SHARED_LIBRARIES = (
     "cv2", "shapely", "shapely.geometry", "pyproj", "scipy.spatial", "sklearn.cluster",
 )  # fmt: skip
@@ -85,7 +87,7 @@ def _call(
     except ToolError as error:
         text, status = f"Refused: {error}", "refused"
     except GeolocationError as error:
-        text, status = f"Unavailable, so this evidence is missing: {error}", "unavailable"
+        text, status = f"{UNAVAILABLE}{error}", "unavailable"
     step = Step(
         number=number,
         call_id=call["id"] or "",

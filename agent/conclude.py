@@ -9,6 +9,7 @@ import numpy as np
 import prompts
 from agent.answer import SAYS, Alternative, Answer, Radii, Verdict
 from agent.belief import Belief, BeliefSummary, Status, summarise
+from agent.calls import UNAVAILABLE
 from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.recipes import Recipe
@@ -29,6 +30,7 @@ AGAINST_SHARE = 0.05
 """Evidence of countries speaks against one that has less than this of its likeliest country's."""
 REASON_LETTERS = 2000
 OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
+MISSING_LETTERS = 400
 """Steps that hold what the model said itself: no source for its numbers."""
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
 PACKAGES = (
@@ -54,7 +56,7 @@ def conclude_answer(
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
         rejected=tuple(state["rejected"]),
-        missing=(*bench.missing, *([state["failed"]] if state["failed"] else [])),
+        missing=_missing(state, bench),
         steps=tuple(state["steps"]),
         recipe=recipe.name,
         driver=driver,
@@ -68,6 +70,17 @@ def conclude_answer(
         versions=_versions(bench, state["encoder"]),
     )
     return answer.model_copy(update={**where, **_claimed(state["evidence"])})
+
+
+def _missing(state: State, bench: Workbench) -> tuple[str, ...]:
+    """Return what could have said more: on this machine, and what failed in this run."""
+    failed = [state["failed"]] if state["failed"] else []
+    out = [
+        f"{step.tool}: {step.text.removeprefix(UNAVAILABLE)}"[:MISSING_LETTERS]
+        for step in state["steps"]
+        if step.outcome == "unavailable"
+    ]
+    return tuple(dict.fromkeys((*bench.missing, *failed, *out)))
 
 
 def _status(summary: BeliefSummary, picked: Picked) -> Status:

@@ -90,8 +90,9 @@ class ModelDriver:
             tools = tuple(tool for tool in tools if tool.name == COMMIT)
             messages.append(HumanMessage(_last_words(state, left)))
             named.append("commit")
+        purpose = "commit" if last else "decide"
         reply = self._asker.ask(
-            "commit" if last else "decide",
+            purpose,
             messages,
             tools=tools,
             named=named,
@@ -106,8 +107,7 @@ class ModelDriver:
             taken=[m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)],
         )
         tokens = reply.tokens_in + reply.tokens_out
-        for problem in read.problems:
-            announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
+        _tell(purpose, read.problems)
         # A new message: what a provider leaves in its own is not kept in the state.
         # Its id stays, so that who streamed its tokens knows it again; unless it is another's.
         known = {one.id for one in state["messages"]}
@@ -115,7 +115,8 @@ class ModelDriver:
         message = AIMessage(content=read.text, tool_calls=list(read.calls), id=own)
         if read.calls or not read.text:
             return Decision(message, read.problems, tokens=tokens)
-        evidence, rejected, problems = _stated(read.text, self._asker)
+        evidence, rejected, problems = _stated(read.text, read.problems, self._asker)
+        _tell(purpose, problems)
         return Decision(message, (*read.problems, *problems), evidence, rejected, tokens)
 
 
@@ -127,23 +128,29 @@ def _last_words(state: State, left: Left) -> str:
     )
 
 
+def _tell(purpose: str, problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        announce("malformed", {"purpose": purpose, **problem.model_dump(mode="json")})
+
+
 def _stated(
-    text: str, asker: Asker
+    text: str, known: Sequence[Problem], asker: Asker
 ) -> tuple[tuple[Evidence, ...], tuple[Rejection, ...], tuple[Problem, ...]]:
     """Read a coordinate that a model states in words instead of calling a tool."""
     found = read_guess(text)
     guess = found.guess
-    problems = [problem for problem in found.problems if problem.kind == "refusal"]
-    for problem in problems:
-        announce("malformed", {"purpose": "decide", **problem.model_dump(mode="json")})
+    kinds = {problem.kind for problem in known}
+    problems = [p for p in found.problems if p.action == "rejected" and p.kind not in kinds]
     if guess is None or guess.latitude is None or guess.longitude is None:
+        if not problems and not known:
+            detail = f"words alone, no tool is called: {text[:120]!r}"
+            problems = [Problem(kind="no-call", detail=detail, action="answered")]
         return (), found.rejected, tuple(problems)
     said = Problem(
         kind="coordinate-in-words",
         detail=f"{guess.latitude:.4f}, {guess.longitude:.4f} stated without a tool call",
         action="repaired",
     )
-    announce("malformed", {"purpose": "decide", **said.model_dump(mode="json")})
     evidence = opinion(
         "decide",
         f"The model states {guess.latitude:.4f}, {guess.longitude:.4f}.",

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 import prompts
 from agent.answer import Step
 from agent.asker import Asker, Schema
-from agent.asking import ModelUnavailableError, Problem
+from agent.asking import ModelUnavailableError, Problem, Reply
 from agent.calls import announce
 from agent.guess import Guess, ReadGuess
 from agent.replies import read_guess
@@ -141,7 +141,7 @@ def ask_short(
         except ModelUnavailableError as error:
             return Answered(one, ReadGuess(), 0, time.monotonic() - began, str(error)[:300])
         read = read_guess(reply.text or reply.thinking, finish=reply.finish)
-        for problem in _problems(read, reply.finish):
+        for problem in _problems(read, reply):
             announce("malformed", {"purpose": purpose, **problem.model_dump(mode="json")})
         tokens = reply.tokens_in + reply.tokens_out
         return Answered(one, read, tokens, time.monotonic() - began)
@@ -214,6 +214,8 @@ def diversified(
     found = (_voted(votes, counted, len(answers), asker),) if votes else ()
     if found:
         text = found[0].summary
+    if failures := [one.failed for one in answers if one.failed]:
+        text += f" {len(failures)} of {len(answers)} failed: {failures[0]}"
     shown: list[JsonValue] = [one.model_dump(mode="json") for one in references]
     data: dict[str, JsonValue] = {"answers": rows, "references": shown}
     return _short("diversify", text, data, found, answers, number)
@@ -291,11 +293,22 @@ def _shown(text: str, photo: Photo) -> AnyMessage:
     return HumanMessage([block, {"type": "text", "text": text}])
 
 
-def _problems(read: ReadGuess, finish: str) -> Sequence[Problem]:
-    if finish == "time":
+def _problems(read: ReadGuess, reply: Reply) -> Sequence[Problem]:
+    """Return what the trace is told of a reply: also why one that names nothing does not."""
+    problems = list(read.problems)
+    refused = reply.message.additional_kwargs.get("refusal")
+    if read.guess is None and (refused or reply.finish == "content_filter"):
+        said = f"the model refuses: {str(refused or reply.text or reply.finish)[:200]!r}"
+        problems = [p for p in problems if p.kind not in ("empty", "refusal")]
+        problems.append(Problem(kind="refusal", detail=said, action="rejected"))
+    if reply.finish == "time":
         late = Problem(kind="endless-thinking", detail="cut off by time", action="rejected")
-        return (*read.problems, late)
-    return read.problems
+        problems.append(late)
+    rejected = any(problem.action == "rejected" for problem in problems)
+    if read.guess is None and not rejected and (problems or '"latitude"' not in reply.text):
+        detail = f"neither a coordinate nor a place: {reply.text[:120]!r}"
+        problems.append(Problem(kind="no-guess", detail=detail, action="rejected"))
+    return problems
 
 
 def _pixels(box: object, photo: Photo) -> Box | None:
