@@ -34,6 +34,9 @@ _NOTHING = frozenset({"", "null", "none", "n/a", "undefined"})
 
 def fields_of(tool: BaseTool) -> frozenset[str]:
     """Return the names of a tool's arguments."""
+    wanted = tool.args_schema
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        return _fields_of_model(wanted)
     return frozenset(schema_of(tool).get("properties", {}))
 
 
@@ -48,6 +51,11 @@ def schema_of(tool: BaseTool) -> Schema:
 @functools.lru_cache(maxsize=256)
 def _schema_of_model(model: type[BaseModel]) -> Schema:
     return model.model_json_schema()
+
+
+@functools.lru_cache(maxsize=256)
+def _fields_of_model(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(_schema_of_model(model).get("properties", {}))
 
 
 def fit_arguments(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -52,6 +53,12 @@ class ToolNames:
     def listed(self) -> str:
         """Return the names, for a person or a model."""
         return ", ".join(sorted(self.fields)) or "none"
+
+
+@lru_cache(maxsize=64)
+def names_of(fields: tuple[tuple[str, frozenset[str]], ...]) -> ToolNames:
+    """Return the names of tools, given as name and arguments; the same ones every turn."""
+    return ToolNames(dict(fields))
 
 
 def _plain(name: str) -> str:

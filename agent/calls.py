@@ -3,7 +3,7 @@
 import importlib
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ def run_calls(
     model_weight: float | None = None,
     turn: int = 0,
 ) -> list[tuple[Step, ToolOutcome]]:
-    """Run the calls in threads; results come back in the order of the calls.
+    """Run the calls, all but the first in threads; results come in the order of the calls.
 
     Args:
         calls: each with an id.
@@ -51,23 +51,17 @@ def run_calls(
     first = len(state["steps"]) + 1
     for call in calls:
         announce("tool_call", {"id": call["id"], "tool": call["name"], "args": call["args"]})
-    done: dict[int, tuple[Step, ToolOutcome]] = {}
+
+    def run(index: int) -> tuple[Step, ToolOutcome]:
+        done = _call(calls[index], tools, first + index, state, model_weight, turn)
+        announce("tool_result", done[0].model_dump(mode="json"))
+        return done
+
     if len(calls) == 1:  # no thread is worth its start
-        done[0] = _call(calls[0], tools, first, state, model_weight, turn)
-        announce("tool_result", done[0][0].model_dump(mode="json"))
-        return [done[0]]
-    with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
-        running = {
-            pool.submit(
-                copy_context().run, _call, call, tools, first + index, state, model_weight, turn
-            ): index
-            for index, call in enumerate(calls)
-        }
-        for future in as_completed(running):
-            step, outcome = future.result()
-            done[running[future]] = (step, outcome)
-            announce("tool_result", step.model_dump(mode="json"))
-    return [done[index] for index in range(len(calls))]
+        return [run(0)]
+    with ThreadPoolExecutor(max_workers=len(calls) - 1) as pool:
+        others = [pool.submit(copy_context().run, run, index) for index in range(1, len(calls))]
+        return [run(0), *(other.result() for other in others)]
 
 
 def _call(

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.messages import (
@@ -204,7 +205,7 @@ class _Writer:
         text = NOT_RUN if result is None else _text(result) or "(no text)"
         text = self.shortened(text, f"result of {call['name'][:60]} ({call['id']})", old)
         if self.limits.tool_messages:
-            self.put(ToolMessage(text, tool_call_id=call["id"] or ""))
+            self.put(_told_by_tool(text, call["id"] or ""))
         else:
             self.say(f"Result of {call['name'][:64]}:\n{text}")
 
@@ -244,7 +245,7 @@ class _Writer:
         parts = list(_joined(self.said))
         self.characters += sum(len(part.get("text", "")) for part in parts)
         if [part["type"] for part in parts] == ["text"]:
-            self.done.append(HumanMessage(str(parts[0]["text"])))
+            self.done.append(_told_by_user(str(parts[0]["text"])))
         else:
             self.done.append(HumanMessage([*parts]))
         self.said = []
@@ -252,6 +253,17 @@ class _Writer:
     def finish(self) -> list[BaseMessage]:
         self.flush()
         return self.done
+
+
+# Every turn sends all that was said before: what has not changed is not made again.
+@lru_cache(maxsize=2048)
+def _told_by_tool(text: str, call_id: str) -> ToolMessage:
+    return ToolMessage(text, tool_call_id=call_id)
+
+
+@lru_cache(maxsize=2048)
+def _told_by_user(text: str) -> HumanMessage:
+    return HumanMessage(text)
 
 
 def _chosen(messages: Sequence[AnyMessage], limits: WireLimits) -> frozenset[str]:

@@ -25,7 +25,7 @@ from langchain_core.tools import BaseTool
 from agent.arguments import BAD, clean_arguments, fields_of, fit_arguments
 from agent.asking import Problem
 from agent.call_json import CutJsonError, LooseJsonError, read_json
-from agent.call_shapes import RawCall, ToolNames, make_problem, unknown_tool
+from agent.call_shapes import RawCall, ToolNames, make_problem, names_of, unknown_tool
 from agent.written_calls import find_calls
 from tools.evidence import short_id
 
@@ -80,7 +80,7 @@ def read_calls(
         photo_id: the run's photo, for calls that name it otherwise, or not at all.
         taken: ids of earlier calls of the run; some servers count from `call_0` in every reply.
     """
-    names = ToolNames({tool.name: fields_of(tool) for tool in tools})
+    names = names_of(tuple((tool.name, fields_of(tool)) for tool in tools))
     prose, thought = _prose(message)
     cut = finish in CUT
     raw, problems = _native(message, cut)

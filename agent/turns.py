@@ -81,7 +81,12 @@ def nudge(problems: Sequence[Problem], evidence: Sequence[Evidence]) -> HumanMes
 
 def repeats(calls: Sequence[ToolCall], steps: Sequence[Step]) -> dict[str, Step]:
     """Return call id -> earlier step, for calls that ask again what was answered already."""
-    answered = {_asked(s.tool, s.arguments): s for s in steps if s.outcome == "ok"}
+    named = {call["name"] for call in calls}
+    answered = {
+        _asked(step.tool, step.arguments): step
+        for step in steps
+        if step.outcome == "ok" and step.tool in named
+    }
     found: dict[str, Step] = {}
     for call in calls:
         if (step := answered.get(_asked(call["name"], call["args"]))) is not None:
