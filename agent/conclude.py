@@ -8,7 +8,7 @@ import numpy as np
 
 import prompts
 from agent.answer import SAYS, Alternative, Answer, Radii, Verdict
-from agent.belief import Belief, BeliefSummary, Status, summarise
+from agent.belief import REGION_KM, Belief, BeliefSummary, Status, summarise
 from agent.calls import UNAVAILABLE
 from agent.grounding import ground
 from agent.picks import Picked, pick
@@ -32,6 +32,7 @@ REASON_LETTERS = 2000
 OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 MISSING_LETTERS = 400
 """Steps that hold what the model said itself: no source for its numbers."""
+ELSEWHERE = " Most of belief lies elsewhere: the rule picks against the rest of the evidence."
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
 PACKAGES = (
     "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
@@ -121,6 +122,8 @@ def _explain(state: State, summary: BeliefSummary | None, picked: Picked, recipe
     forced = "" if not _stopped(state) else f" Stopped early ({state['stopped_because']})."
     chosen = f" {words}" if (words := picked.words(recipe.name)) else ""
     bare = UNTOLD if summary.status == "undetermined" else ""
+    if not bare and picked.point is not None and summary.km_50 > REGION_KM:
+        bare = ELSEWHERE
     outweighed = f" Against it, and outweighed: {_told(against)}" if against else ""
     reason = driver_reason(state)
     said = f"{SAYS}{reason!r}" if reason else ""

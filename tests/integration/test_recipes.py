@@ -156,6 +156,26 @@ class TestG3:
         assert not [item for item in found.answer.evidence if item.tool == "diversify"]
         assert "The evidence by itself names no place" in found.answer.explanation
 
+    def test_a_point_against_the_rest_of_the_evidence_is_told(
+        self, ran: Run, world: Worlds
+    ) -> None:
+        here = world("g3")
+        top = here.alike(query())[0]
+        near = (round(top[0], 1), round(top[1], 1))
+        agreeing = ran("g3", here, model=Model([says(*near)]).chat)
+        assert "lies elsewhere" not in agreeing.answer.explanation
+        far = next(
+            place
+            for place in ((50.1, 8.0), (45.5, 4.5), (-34.0, 150.0), (-17.5, 178.0))
+            if here.best_aligned(query(), [place, top]) == top
+        )
+        found = ran("g3", here, model=Model([says(*far)]).chat)
+        assert point(found) == pytest.approx(top)
+        assert found.answer.status == "region"
+        assert found.answer.radii is not None
+        assert found.answer.radii.km_50 > 2500
+        assert "lies elsewhere" in found.answer.explanation
+
     def test_one_broken_answer_changes_nothing(self, ran: Run, world: Worlds) -> None:
         good = [says(*place) for place in GERMANY[:4]]
         here = world("g3")
