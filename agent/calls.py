@@ -108,6 +108,8 @@ def _invoke(
     _refuse_wrong_arguments(tool, call["args"])
     if call["name"] == "commit_location":
         _refuse_unknown_evidence(call["args"].get("evidence_ids"), state["evidence"])
+    if call["name"] == "use_hint":
+        _refuse_unsaid(str(call["args"]["hint"]), state)
     retrying = Retrying(
         retry=retry_if_exception(_passes_by_itself),
         stop=stop_after_attempt(ATTEMPTS),
@@ -205,3 +207,16 @@ def _refuse_unknown_evidence(named: object, evidence: Sequence[Evidence]) -> Non
     if unknown:
         held = ", ".join(sorted(known)) or "none yet"
         raise ToolError(f"no evidence {unknown[0]!r:.40}; the evidence held is: {held}")
+
+
+def _refuse_unsaid(hint: str, state: State) -> None:
+    """Take for a hint only what a person said: a model's own idea weighs as its own."""
+    replies = (step.data.get("reply") for step in state["steps"] if step.tool == "ask_analyst")
+    said = [state.get("hint", ""), *(reply for reply in replies if isinstance(reply, str))]
+    words = " ".join(hint.split()).casefold()
+    if not any(words in " ".join(one.split()).casefold() for one in said):
+        given = f"the hint is {said[0]!r:.100}" if said[0] else "there is no hint"
+        raise ToolError(
+            f"nobody said {hint!r:.80}: {given}; give its words, and what you think yourself with "
+            "commit_location"
+        )

@@ -5,7 +5,8 @@ from typing import Annotated
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tools.evidence import ToolError, ToolOutcome, ToolReply
+from geo.written_pairs import NULL_ISLAND
+from tools.evidence import Rejection, ToolError, ToolOutcome, ToolReply
 from tools.opinion import opinion
 
 EvidenceId = Annotated[str, Field(pattern=r"^e[0-9a-f]{10}$")]
@@ -64,6 +65,8 @@ def commit_location(
 ) -> ToolReply:
     """Check a commit and turn a coordinate the driver names into evidence like any other.
 
+    0, 0 is no coordinate: it is dropped with its reason, and the commit stands on its evidence.
+
     Raises:
         ToolError: half a coordinate, a coordinate with `undetermined`, or no evidence named.
     """
@@ -80,6 +83,10 @@ def commit_location(
     }
     if latitude is None or longitude is None:
         return "Committed to the evidence.", ToolOutcome(data=data)
+    if latitude == 0 and longitude == 0:
+        dropped = Rejection(value="0, 0", reason=NULL_ISLAND)
+        text = f"Committed to the evidence; the coordinate is dropped: {NULL_ISLAND}."
+        return text, ToolOutcome(rejected=(dropped,), data=data)
     named = opinion(
         "commit_location",
         f"The driver names {latitude:.4f}, {longitude:.4f}: {reason}",

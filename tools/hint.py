@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from geo.coordinate import Coordinate
 from geo.errors import InputError
 from geo.gazetteer import Place
-from tools.evidence import Candidate, Evidence, ToolOutcome, ToolReply
+from geo.written_pairs import NULL_ISLAND
+from tools.evidence import Candidate, Evidence, Rejection, ToolOutcome, ToolReply
 from tools.workbench import Workbench
 
 HINT_WEIGHT = 0.8
@@ -53,6 +54,10 @@ def make_use_hint(bench: Workbench) -> BaseTool:
 
     def use_hint(hint: str) -> ToolReply:
         evidence = hint_evidence(hint, bench)
+        if evidence is None and _null_island(hint):
+            dropped = Rejection(value=hint[:80], reason=NULL_ISLAND)
+            text = f"The hint {hint[:80]!r} says nothing: {NULL_ISLAND}."
+            return text, ToolOutcome(rejected=(dropped,), data={"understood": False})
         if evidence is None:
             text = (
                 f"The hint {hint[:80]!r} names no coordinate, country or settlement that is known."
@@ -78,7 +83,15 @@ def hint_evidence(hint: str, bench: Workbench) -> Evidence | None:
         hint: word for word, up to 500 letters.
         bench: its gazetteer knows the names.
     """
-    return _as_coordinate(hint) or _as_names(hint, bench)
+    return None if _null_island(hint) else _as_coordinate(hint) or _as_names(hint, bench)
+
+
+def _null_island(hint: str) -> bool:
+    try:
+        point = Coordinate.parse(hint)
+    except InputError:
+        return False
+    return point.latitude == 0 and point.longitude == 0
 
 
 def _as_coordinate(hint: str) -> Evidence | None:

@@ -231,15 +231,19 @@ def test_a_model_that_never_answers_is_told_in_the_answer(located: Locate) -> No
 
 
 def test_a_conflict_is_stated_once_with_both_sides(located: Locate) -> None:
-    model = Model(
-        calling(("use_hint", {"hint": "-33.8688, 151.2093"})),
-        calling(("find_place", {"name": "Nowhere"})),
-        commit,
-    )
-    _, events = located(model)
+    model = Model(calling(("find_place", {"name": "Nowhere"})), commit)
+    _, events = located(model, hint="-33.8688, 151.2093")
     assert len(of_kind(events, "conflict")) == 1
-    assert "These disagree" in everything(model.loop[1])
-    assert everything(model.loop[2]).count("These disagree") == 1
+    assert "These disagree" in everything(model.loop[0])
+    assert everything(model.loop[1]).count("These disagree") == 1
+
+
+def test_only_a_person_s_words_weigh_as_a_hint(located: Locate) -> None:
+    hints = [("use_hint", {"hint": said}) for said in ("48.2, 16.37", "IN  Testdorf")]
+    answer, _ = located(Model(calling(*hints), commit), hint="we stayed in Testdorf")
+    outcomes = {str(s.arguments["hint"]): s.outcome for s in answer.steps if s.tool == "use_hint"}
+    assert outcomes["48.2, 16.37"] == "refused"
+    assert outcomes["IN  Testdorf"] == "ok"
 
 
 def test_refused_images_are_left_out_from_then_on(located: Locate) -> None:

@@ -23,6 +23,13 @@ def test_a_coordinate_named_by_the_driver_is_evidence_like_any_other() -> None:
     assert 0 < named.weight < 1
 
 
+def test_null_island_is_dropped_and_the_commit_stands_on_its_evidence() -> None:
+    text, outcome = commit_location(EVIDENCE, "told so", latitude=-0.0, longitude=0.0)
+    assert outcome.evidence == ()
+    assert [item.value for item in outcome.rejected] == ["0, 0"]
+    assert "missing position" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -105,3 +105,12 @@ def test_an_airports_code_is_a_place_only_where_it_is_written_as_one(bench: Work
     coded = Workbench(bench.photos, open_gazetteer=Airports)
     assert hint_evidence("PRG", coded) is not None
     assert hint_evidence("prg", coded) is None
+
+
+@pytest.mark.parametrize("hint", ["0, 0", "0.000, -0.000", "geo:0,0"])
+def test_a_missing_position_is_no_hint(bench: Workbench, hint: str) -> None:
+    text, outcome = read(bench, hint)
+    assert outcome.evidence == ()
+    assert [item.value for item in outcome.rejected] == [hint]
+    assert "missing position" in text
+    assert hint_evidence(hint, bench) is None
