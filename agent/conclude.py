@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -29,8 +30,8 @@ ALTERNATIVE_SHARE = 0.02
 AGAINST_SHARE = 0.05
 """Evidence of countries speaks against one that has less than this of its likeliest country's."""
 REASON_LETTERS = 2000
-OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 MISSING_LETTERS = 400
+OWN_WORDS = ("commit_location", "decide", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
 ELSEWHERE = " Most of belief lies elsewhere: the rule picks against the rest of the evidence."
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
@@ -167,12 +168,11 @@ def _alternatives(belief: Belief, summary: BeliefSummary) -> tuple[Alternative, 
     rows = []
     for code, share in summary.countries.items():
         if code != here and share >= ALTERNATIVE_SHARE:
-            inside = np.flatnonzero(belief.countries == code)
-            best = belief.points[inside[np.argmax(belief.mass[inside])]]
+            latitude, longitude = belief.heaviest_in(code)
             rows.append(
                 Alternative(
-                    latitude=float(best[0]),
-                    longitude=float(best[1]),
+                    latitude=latitude,
+                    longitude=longitude,
                     share=share,
                     label=regions.country_name(code),
                 )
@@ -221,14 +221,17 @@ def _claimed(evidence: list[Evidence]) -> dict[str, float]:
     return {}
 
 
+@cache  # read from files, all of one package's metadata
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def _versions(bench: Workbench, encoder: dict[str, str]) -> dict[str, str]:
     """Return the versions of everything that had a part in the answer."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+    found = {package: _version(package) for package in PACKAGES}
     for gallery in bench.galleries:
         found[f"gallery {gallery.name}"] = gallery.manifest.encoder.fingerprint
     if "fingerprint" in encoder:

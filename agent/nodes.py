@@ -22,7 +22,7 @@ from agent.belief import Belief, BeliefSummary, believe, summarise
 from agent.budget import Budget, exhausted, left_of
 from agent.calls import announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
-from agent.drivers import COMMIT, Driver
+from agent.drivers import COMMIT, Decision, Driver
 from agent.explore import explore
 from agent.guessing import PRIOR_SCHEMA, Short, ask_short, prior_of, prior_prompt
 from agent.opening import opened, tool_hashes
@@ -31,7 +31,7 @@ from agent.short_answers import diversify, pool_of
 from agent.state import InputState, State
 from agent.turns import REPEATED, nudge, repeats, turn_message
 from agent.words import answer_text
-from tools.evidence import Evidence, Rejection, ToolOutcome
+from tools.evidence import Evidence, Rejection, ToolOutcome, short_id
 from tools.workbench import Workbench
 
 PRIOR_POPULATION = 5_000
@@ -39,6 +39,10 @@ PRIOR_POPULATION = 5_000
 TROUBLE = 3
 """After so many turns in a row that come to nothing, the pipeline driver takes over."""
 ASK = "ask_analyst"
+DECIDE = "decide"
+"""Stands for the tool where the driver stated a coordinate in words."""
+LONGEST_SAID = 2000
+"""Letters of a driver's words that a step keeps; the trace's `model_reply` has them all."""
 PIPELINE = find_recipe("pipeline", has_model=False)
 
 
@@ -106,7 +110,13 @@ class Machine:
             decision = driver.decide(state, left_of(self.budget, state["spent"]))
         except ModelUnavailableError as error:
             return self._fail(state, f"model unavailable: {error}", began)
-        update = self._found(state, list(decision.evidence), list(decision.rejected))
+        said = _said(state, decision)
+        signed = [
+            item.model_copy(update={"call_id": step.call_id})
+            for step in said
+            for item in decision.evidence
+        ]
+        update = self._found(state, signed, list(decision.rejected)) | {"steps": said}
         message = decision.message
         spent = state["spent"].plus(
             steps=1, tokens=decision.tokens, seconds=time.monotonic() - began
@@ -311,6 +321,27 @@ def _calling(state: State) -> AIMessage:
         for message in reversed(state["messages"])
         if isinstance(message, AIMessage) and message.tool_calls
     )
+
+
+def _said(state: State, decision: Decision) -> list[Step]:
+    """Return what a driver stated outside a call as a step, for its evidence to name."""
+    if not decision.evidence:
+        return []
+    turn = state["spent"].steps + 1
+    step = Step(
+        number=len(state["steps"]) + 1,
+        call_id=short_id([decision.message.text, turn], prefix="c"),
+        tool=DECIDE,
+        arguments={},
+        text=" ".join(item.summary for item in decision.evidence),
+        outcome="ok",
+        seconds=0.0,
+        evidence_ids=tuple(item.id for item in decision.evidence),
+        data={"said": decision.message.text[:LONGEST_SAID]},
+        turn=turn,
+    )
+    announce("tool_result", step.model_dump(mode="json"))
+    return [step]
 
 
 def _merged(state: State, update: dict[str, Any]) -> State:
