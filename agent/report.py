@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import report_format as fmt
 from agent.answer import Answer
+from agent.grounding import UNGROUNDED
 from agent.report_page import Page
 from agent.report_pictures import PhotoSource
 from geo.errors import InputError
@@ -78,5 +79,6 @@ def _environment() -> "Environment":
     )
     for name in ("distance", "area", "percent", "duration", "pretty"):
         environment.filters[name] = getattr(fmt, name)
+    environment.globals["UNGROUNDED"] = UNGROUNDED
     environment.filters["kind"] = lambda kind: KIND_WORDS.get(kind, kind)
     return environment

@@ -1,5 +1,6 @@
 """What the report shows, computed from the answer once and without any HTML."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +16,11 @@ from agent.report_pictures import (
     load,
     picture_size,
 )
-from tools.evidence import Evidence, Picture
+from tools.evidence import Box, Evidence, Picture
 
 if TYPE_CHECKING:
     from agent.report_map import MapView
+    from agent.report_model import ModelPage
 
 MOST_CROPS = 60
 LIKELY_SHARE = 2 / 3
@@ -168,6 +170,7 @@ class Page:
     def evidence(self) -> tuple[EvidenceView, ...]:
         """Every piece of evidence, numbered as on the photo."""
         steps = {step.call_id: step for step in self.answer.steps}
+        clued = ("prior",) if self.answer.model else ()
         seen: set[str] = set()
         views = []
         for number, evidence in enumerate(self.answer.evidence, start=1):
@@ -182,15 +185,19 @@ class Page:
                     evidence=evidence,
                     step=steps.get(evidence.call_id),
                     crop=crop,
-                    style=self._box_style(evidence),
+                    # The prior's clues have frames of their own.
+                    style="" if evidence.tool in clued else self._box_style(evidence.box),
                     countries=_named_shares(evidence.countries)[:6],
                 )
             )
         return tuple(views)
 
-    def _box_style(self, evidence: Evidence) -> str:
+    def framed(self, box: Box) -> tuple[str, str]:
+        """Return the CSS position of a box on the photo, and what lies in it as a `data:` URI."""
+        return self._box_style(box), crop_uri(self._photo, box) if self._photo else ""
+
+    def _box_style(self, box: Box | None) -> str:
         width, height = self.photo_size
-        box = evidence.box
         if box is None or box.left >= width or box.top >= height:
             return ""
         right, bottom = min(box.right, width), min(box.bottom, height)
@@ -199,6 +206,32 @@ class Page:
             f"width:{100 * (right - box.left) / width:.3f}%;"
             f"height:{100 * (bottom - box.top) / height:.3f}%"
         )
+
+    @cached_property
+    def model(self) -> "ModelPage | None":
+        """What a model did; None where none had a part."""
+        from agent.report_model import ModelPage
+
+        return ModelPage(self, self.answer.model) if self.answer.model else None
+
+    @property
+    def because(self) -> list[str]:
+        """The explanation, one reason with what it can be followed to after the other.
+
+        A model's own words are not among them: they are quoted by themselves.
+        """
+        told = self.answer.because if self.model else self.answer.explanation
+        return re.split(r"(?<=\]) (?=\S)", told)
+
+    @cached_property
+    def versions(self) -> "dict[str, dict[str, str]]":
+        """Versions by what they are of: `prompt`, `tool`, and everything else under ``."""
+        groups: dict[str, dict[str, str]] = {"": {}, "prompt": {}, "tool": {}}
+        for name, version in self.answer.versions.items():
+            kind, _, rest = name.partition(" ")
+            group, key = (kind, rest) if rest and kind in groups else ("", name)
+            groups[group][key] = version
+        return groups
 
     @cached_property
     def candidates(self) -> tuple[CandidateView, ...]:

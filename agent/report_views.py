@@ -110,14 +110,20 @@ def half_sizes_km(radii_km: list[float]) -> list[float]:
 def _marks(page: "Page") -> list[Mark]:
     """Return what is marked, the answer last: later marks lie on top."""
     marks = []
+    numbers = {view.number: view.evidence.tool for view in page.evidence}
     for view in reversed(page.candidates[:MOST_MARKS]):
         candidate = view.verdict.candidate
         if page.claimed and candidate.kind == "claimed_position":
             continue  # It has a mark of its own.
+        if page.model and numbers.get(view.evidence_number or 0) == "diversify":
+            continue  # It has a mark of its own, too.
         fate = "kept" if view.verdict.kept else "dropped"
         title = f"Candidate {view.number} ({fate}): {candidate.label or candidate.source}"
         label = str(view.number) if view.number <= MOST_LABELS else ""
         marks.append(Mark(candidate.latitude, candidate.longitude, fate, title, label))
+    for short in reversed(page.model.shorts if page.model else ()):
+        title = f"{short.share} short answers: {short.label}"
+        marks.append(Mark(short.latitude, short.longitude, "short", title, short.share))
     for place in page.answer.alternatives:
         title = f"Alternative: {place.label} ({place.share:.0%})"
         marks.append(Mark(place.latitude, place.longitude, "alternative", title))

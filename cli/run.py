@@ -131,7 +131,7 @@ def _model(use: ModelUse) -> str:
     told = f"{use.calls} replies, {use.tokens_in:,} + {use.tokens_out:,} tokens"
     told += f", {duration(use.seconds)} of its time"
     if use.retries:
-        told += f", asked again {use.retries} times"
+        told += f", {use.retries} requests repeated"
     if use.mishaps:
         kinds = ", ".join(f"{one.count} x {mishap(one.kind)}" for one in use.mishaps)
         told += f"; malformed: {kinds}"

@@ -9,7 +9,7 @@ import pytest
 
 from agent.answer import Answer
 from agent.report import write_report
-from tests.unit.report_samples import DrawnPhotos, located, region, undetermined
+from tests.unit.report_samples import DrawnPhotos, located, modelled, region, undetermined
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -40,7 +40,12 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-@pytest.fixture(params=[located(), region(), undetermined()], ids=lambda answer: answer.status)
+SHOWN = {
+    "located": located(), "region": region(), "undetermined": undetermined(), "model": modelled(),
+}  # fmt: skip
+
+
+@pytest.fixture(params=SHOWN.values(), ids=SHOWN.keys())
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     answer: Answer = request.param
     path = tmp_path / "report.html"

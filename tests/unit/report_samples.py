@@ -1,12 +1,17 @@
 """Answers of all three statuses, made by hand, and a photo store of drawn pictures."""
 
 from PIL import Image, ImageDraw
+from pydantic import JsonValue
 
-from agent.answer import Alternative, Answer, Radii, Step, Verdict
+from agent.answer import SAYS, Alternative, Answer, Radii, Step, Verdict
+from agent.grounding import UNGROUNDED
+from agent.model_use import Mishap, ModelReply, ModelUse, StatedConflict, TrajectoryEnd
 from geo.errors import InputError
 from tools.evidence import Box, Candidate, Evidence, Picture, Rejection
 
 PHOTO, PAIR = "a" * 64, "b" * 64
+HOSTILE = "<script>alert(1)</script>\u202e<a href='https://e.example'>"
+"""What a model may write."""
 
 
 class DrawnPhotos:
@@ -304,5 +309,101 @@ def undetermined(**changes: object) -> Answer:
         "photo_name": "sunset.jpg",
         "stopped_because": "tool calls",
         "seconds": 0.7,
+    }
+    return Answer.model_validate(fields | changes)
+
+
+def modelled(**changes: object) -> Answer:
+    """Return an answer that a model drove, with one of everything that a model may leave behind."""
+    base = located()
+    match, sign = base.evidence[0], base.evidence[1]
+    prior = Evidence(
+        tool="prior",
+        kind="model",
+        summary="Without any tool the model names 45.4400, 12.3300 for 'Venice'.",
+        candidates=(candidate(45.44, 12.33, 1, 1.0, "Venice", country="IT"),),
+        weight=0.7,
+        group="model",
+        box=Box(left=600, top=660, right=960, bottom=730),
+        call_id="call_prior",
+    )
+    guess: JsonValue = {
+        "latitude": 43.2993,
+        "longitude": 5.3701,
+        "place": "Marseille",
+        "country": "France",
+    }
+    other: JsonValue = {
+        "latitude": 48.8566,
+        "longitude": 2.3522,
+        "place": "Paris",
+        "country": "France",
+    }
+    box: JsonValue = {"left": 0.37, "top": 0.61, "right": 0.6, "bottom": 0.69}
+    seen: list[JsonValue] = [
+        {"what": f"a blue sign {HOSTILE}", "box": box},
+        {"what": "light", "box": None},
+    ]
+    steps = (
+        Step(
+            number=1, call_id="call_prior", tool="prior", arguments={"answers": 1},
+            text=prior.summary, outcome="ok", seconds=1.1, evidence_ids=(prior.id,),
+            data={"guess": {"latitude": 45.44, "longitude": 12.33, "radius_km": 40.0,
+                            "place": "Venice", "country": "Italy", "confidence": 0.4,
+                            "clues": seen, "reason": f"It looks so {HOSTILE}"}},
+        ),
+        *(
+            step.model_copy(update={"number": number, "turn": number // 2, "trajectory": 1})
+            for number, step in enumerate(base.steps, start=2)
+        ),
+        Step(
+            number=7, call_id="call_ask", tool="ask_analyst", turn=4, trajectory=2,
+            arguments={"question": f"By the sea? {HOSTILE}", "options": ["yes", "no"]},
+            text="The analyst says 'yes'.", outcome="ok", seconds=0.0,
+            data={"answered": True, "reply": f"1 {HOSTILE}", "chosen": "yes"},
+        ),
+        Step(
+            number=8, call_id="call_judge", tool="compare_photos", arguments={}, turn=4,
+            trajectory=2, text="not verified", outcome="ok", seconds=1.0,
+            data={"judge": "different", "judge_reason": f"The arches differ {HOSTILE}"},
+        ),
+        Step(
+            number=9, call_id="call_short", tool="diversify", arguments={"answers": 4},
+            text="3 of 4", outcome="ok", seconds=1.0,
+            data={"answers": [{"prompt": "0 references", "guess": one, "failed": ""}
+                              for one in (guess, guess, other, None)]},
+        ),
+    )  # fmt: skip
+    replies = (
+        ModelReply(purpose="prior", tokens_in=1200, tokens_out=300, seconds=1.1),
+        ModelReply(purpose="decide", turn=1, trajectory=1, tokens_in=1500, tokens_out=90,
+                   seconds=2.0, said=f"I read the sign first. {HOSTILE}"),
+        ModelReply(purpose="decide", turn=4, trajectory=2, tokens_in=2500, tokens_out=90,
+                   seconds=2.0),
+        ModelReply(purpose="diversify", tokens_in=800, tokens_out=40, seconds=0.7),
+    )  # fmt: skip
+    use = ModelUse(
+        calls=4, tokens_in=6000, tokens_out=520, seconds=5.8, retries=1, replies=replies,
+        mishaps=(Mishap(kind="text-call", action="repaired", count=2, example=HOSTILE),),
+        conflicts=(StatedConflict(first=match.id, second=prior.id, distance_km=570.0,
+                                  trajectory=1),
+                   StatedConflict(first=sign.id, second="e0000000000", turn=9)),
+        trajectories=(
+            TrajectoryEnd(number=1, start="the photo alone", latitude=43.2993, longitude=5.3701,
+                          why=f"the match {HOSTILE}", chosen=True, verdict=f"best {HOSTILE}"),
+            TrajectoryEnd(number=2, start="its look-alikes", why="steps: 12 of 12"),
+        ),
+        notices=(f"images are left out from now on {HOSTILE}",),
+    )  # fmt: skip
+    reason = f"The {UNGROUNDED} windows fit. {HOSTILE}"
+    fields: dict[str, object] = base.model_dump() | {
+        "recipe": "agentic",
+        "driver": f"model {HOSTILE}",
+        "evidence": (*base.evidence, prior),
+        "explanation": f"{base.explanation}{SAYS}{reason!r}",
+        "reason": reason,
+        "steps": steps,
+        "model": use,
+        "versions": base.versions | {"prompt prior": "abc123", "tool zoom": "t0123456789"},
     }
     return Answer.model_validate(fields | changes)
