@@ -113,7 +113,21 @@ def prime_calls(recipe: Recipe, state: State, tools: Sequence[str]) -> list[Tool
 
 def tool_hashes(tools: Sequence[BaseTool]) -> dict[str, str]:
     """Return a short hash of what a model is told about each tool: descriptions are prompts."""
-    return {tool.name: short_id(convert_to_openai_tool(tool), prefix="t") for tool in tools}
+    return {tool.name: _hashed(tool) for tool in tools}
+
+
+_HASHES: dict[tuple[str, str, type], str] = {}
+
+
+def _hashed(tool: BaseTool) -> str:
+    """Return the hash of one tool; what makes it is the same in every run of a process."""
+    shape = tool.args_schema
+    if not isinstance(shape, type):
+        return short_id(convert_to_openai_tool(tool), prefix="t")
+    key = tool.name, tool.description, shape
+    if key not in _HASHES:
+        _HASHES[key] = short_id(convert_to_openai_tool(tool), prefix="t")
+    return _HASHES[key]
 
 
 def _encoder(bench: Workbench) -> dict[str, str]:

@@ -22,6 +22,7 @@ from index_builder.metadata import PhotoMetadata, claims_of
 from tools.evidence import Box, Record, ToolError
 
 MIN_PREFIX = 8
+ID_DIGITS = 64
 _KNOWN_SHOWN = 8
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 _STORED = Limits(max_bytes=1_000_000_000)
@@ -138,8 +139,7 @@ class PhotoStore:
                 f"photo_id '{printable(photo_id, 80)}' is not 8 to 64 hexadecimal digits; "
                 f"{self._suggestion()}"
             )
-        found = {known for known in self._known if known.startswith(prefix)}
-        found |= {path.stem for path in self.root.glob(f"{prefix}*.json")}
+        found = {prefix} if len(prefix) == ID_DIGITS else self._begun_with(prefix)
         if len(found) > 1:
             raise ToolError(f"photo_id '{prefix}' fits {len(found)} photos; give more digits")
         photo = self._load(found.pop()) if found else None
@@ -159,6 +159,10 @@ class PhotoStore:
     def path(self, photo_id: str) -> Path:
         """Return where the re-encoded pixels of a full id lie, whether or not they are there."""
         return self.root / f"{photo_id}.jpg"
+
+    def _begun_with(self, prefix: str) -> set[str]:
+        found = {known for known in self._known if known.startswith(prefix)}
+        return found | {path.stem for path in self.root.glob(f"{prefix}*.json")}
 
     def _suggestion(self) -> str:
         if not self._known:
