@@ -30,8 +30,8 @@ ALTERNATIVE_SHARE = 0.02
 AGAINST_SHARE = 0.05
 """Evidence of countries speaks against one that has less than this of its likeliest country's."""
 REASON_LETTERS = 2000
-OWN_WORDS = ("commit_location", "prior", "diversify", "verifier")
 MISSING_LETTERS = 400
+OWN_WORDS = ("commit_location", "decide", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
 ELSEWHERE = " Most of belief lies elsewhere: the rule picks against the rest of the evidence."
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
