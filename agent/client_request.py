@@ -20,6 +20,7 @@ from agent.model_settings import ModelSettings
 ANY_STRING = r"^[^\x00-\x1f\x7f]*$"
 LONGEST_STRING = 400
 """Letters of a string under strict decoding; a longer reason is no better."""
+LENGTHS = ("minLength", "maxLength")
 REPEATED = 128
 """More repetitions of one thing xgrammar 0.2 cannot compile; it fails, and the request with it."""
 KEPT = 64
@@ -217,14 +218,16 @@ def strict_schema(schema: Any) -> Any:
         strict |= {"required": list(properties), "additionalProperties": False}
     if strict.get("type") == "string" and not {"enum", "const"} & strict.keys():
         strict["pattern"] = _bounded(strict)
+        strict = {key: value for key, value in strict.items() if key not in LENGTHS}
     return strict
 
 
 def _bounded(schema: Mapping[str, Any]) -> str:
     """Return the pattern of a string with its length in it.
 
-    xgrammar, vLLM's decoder, takes no notice of `maxLength` beside a pattern, and without a pattern
-    lets control characters through, over which vLLM's tool parsers drop the whole call.
+    xgrammar, vLLM's decoder, takes no notice of `maxLength` beside a pattern, vLLM refuses replies
+    that have both, and without a pattern xgrammar lets control characters through, over which
+    vLLM's tool parsers drop the whole call.
     """
     least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", LONGEST_STRING))
     pattern = str(schema.get("pattern", ANY_STRING))

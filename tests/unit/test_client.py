@@ -664,6 +664,7 @@ def test_strings_of_strict_schemas_end_within_their_pattern() -> None:
     chosen = {"type": "string", "enum": ["a", "b"]}
     assert strict_schema(limited)["pattern"] == r"^[^\x00-\x1f\x7f]{0,60}$"
     assert strict_schema(plain)["pattern"] == r"^[^\x00-\x1f]{8,64}$"
+    assert not {"minLength", "maxLength"} & strict_schema(plain).keys()  # vLLM refuses both at once
     assert strict_schema(code) == code
     assert strict_schema(chosen) == chosen
     # No piece repeats more than 128 times: that is what xgrammar compiles.

@@ -168,6 +168,8 @@ def test_the_trace_holds_every_request_and_every_reply(done: Runs) -> None:
     assert told
     assert not told - heard, "a reply that nobody sent"
     assert probes <= 8 * SEEDS, "besides those of the probes at the start"
+    notices = [str(event.data["text"]) for event in done.events("notice")]
+    assert not [text for text in notices if "asked without it" in text], "nothing was left out"
     assert len(replies) >= COUNT
 
 
