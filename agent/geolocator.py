@@ -6,9 +6,9 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -103,6 +103,7 @@ class Geolocator:
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
+        self._runs, self._closed, self._counting = 0, False, threading.Lock()
         self._pool = ThreadPoolExecutor(SESSIONS, thread_name_prefix="graticule")
         self.bench = Workbench(photos=PhotoStore(self.settings.photos))
         self.bench.galleries = self._open(galleries or self.settings.galleries)
@@ -215,13 +216,13 @@ class Geolocator:
 
     def _events(
         self, photo: Photo, hint: str, trust_metadata: bool, trace: Path | None, *, live: bool
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield the events of a run, all of them as they happen only where it is followed live."""
         _check_hint(hint)
         held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
         start = InputState(photo_id=held.id, hint=hint, trust_metadata=trust_metadata)
         path = trace or self._trace_path(held.id)
-        with Trace(path) as chain:
+        with self._counted(), Trace(path) as chain:
             try:
                 with nullcontext() if live else listening(chain.write):
                     answer = yield from self._run(start, chain, live)
@@ -279,6 +280,7 @@ class Geolocator:
         trace: Path | None = None,
     ) -> Answer:
         """Locate a photo without blocking the event loop; see `locate`."""
+        self._check_open()  # its threads may be gone
         run = partial(self.locate, photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
@@ -289,12 +291,17 @@ class Geolocator:
         hint: str = "",
         trust_metadata: bool = False,
         trace: Path | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run without blocking the event loop; see `stream`."""
-        events = self.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
+        self._check_open()
+        events = self._events(photo, hint, trust_metadata, trace, live=True)
         loop = asyncio.get_running_loop()
-        while (event := await loop.run_in_executor(self._pool, next, events, None)) is not None:
-            yield event
+        try:
+            while (event := await loop.run_in_executor(self._pool, next, events, None)) is not None:
+                yield event
+        finally:
+            # Left early, it ends with its node's reply: that is not waited for on the event loop.
+            threading.Thread(target=_end, args=(events,), name="graticule-end").start()
 
     def prepare_places(self, progress: "OnProgress | None" = None) -> None:
         """Load the encoder, and embed its places where they are not on disk.
@@ -332,11 +339,37 @@ class Geolocator:
         warming.join()
 
     def close(self) -> None:
-        """Close what this object opened."""
+        """Take no more photos, and close what this object opened once the last run has ended."""
+        with self._counting:
+            self._closed = True
+            busy = self._runs > 0
+        if not busy:
+            self._release()
+
+    def _release(self) -> None:
         self._pool.shutdown(wait=False)
         self.bench.close()
         while self._opened:
             self._opened.pop().close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("this Geolocator is closed; make another one")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a run, so that what it uses is not closed under it."""
+        with self._counting:
+            self._check_open()
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._runs -= 1
+                last = self._closed and self._runs == 0
+            if last:
+                self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -400,6 +433,12 @@ def _check_trajectories(recipe: Recipe, asked: int | None) -> None:
             f"{asked} trajectories asked for, limit 1 with recipe {recipe.name!r}, in which no "
             "model calls tools; leave them out, or use recipe 'agentic'"
         )
+
+
+def _end(events: Generator[Event, None, None]) -> None:
+    """End a run that nobody follows any more; one that is in a step ends after it."""
+    with suppress(ValueError):  # it runs in another thread, which is about to drop it
+        events.close()
 
 
 def _check_hint(hint: str) -> None:
