@@ -85,11 +85,12 @@ def thread(name: str = "1") -> Any:
 
 def shown(photo: bytes = PHOTO, shape: str = "url", text: str = "Where is this?") -> HumanMessage:
     data = base64.b64encode(photo).decode()
-    block: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "url": {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
         "base64": {"type": "image", "mime_type": "image/png", "base64": data},
         "data": {"type": "image", "mimeType": "image/png", "data": data},
-    }[shape]
+    }
+    block = shapes[shape]
     return HumanMessage([{"type": "text", "text": text}, block])
 
 

@@ -45,7 +45,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=SHOWN.values(), ids=SHOWN.keys())
+@pytest.fixture(params=list(SHOWN.values()), ids=list(SHOWN))
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     answer: Answer = request.param
     path = tmp_path / "report.html"

@@ -239,7 +239,9 @@ def test_a_conflict_is_stated_once_with_both_sides(located: Locate) -> None:
 
 
 def test_only_a_person_s_words_weigh_as_a_hint(located: Locate) -> None:
-    hints = [("use_hint", {"hint": said}) for said in ("48.2, 16.37", "IN  Testdorf")]
+    hints: list[tuple[str, dict[str, JsonValue]]] = [
+        ("use_hint", {"hint": said}) for said in ("48.2, 16.37", "IN  Testdorf")
+    ]
     answer, _ = located(Model(calling(*hints), commit), hint="we stayed in Testdorf")
     outcomes = {str(s.arguments["hint"]): s.outcome for s in answer.steps if s.tool == "use_hint"}
     assert outcomes["48.2, 16.37"] == "refused"
