@@ -8,14 +8,20 @@ gets. Context variables travel with it: LangGraph finds its callbacks there.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
 
 from langchain_core.messages import AIMessage
 
 LEFT_BEHIND: ContextVar[threading.Event | None] = ContextVar("left_behind", default=None)
 """Set once nobody waits for the reply any more; readers of long streams look at it."""
+
+KEPT_THREADS = 128
+"""Idle threads kept for the next reply."""
 
 
 @dataclass
@@ -52,8 +58,7 @@ def receive(ask: Callable[[], Iterator[AIMessage]], limit_s: float) -> Received:
         finally:
             done.set()
 
-    context = copy_context()
-    threading.Thread(target=context.run, args=(work,), daemon=True, name="model-reply").start()
+    _in_thread(partial(copy_context().run, work))
     try:
         finished = done.wait(limit_s)
     finally:
@@ -61,6 +66,33 @@ def receive(ask: Callable[[], Iterator[AIMessage]], limit_s: float) -> Received:
     if finished and errors:
         raise errors[0]
     return Received(list(got.messages), got.first_token_s, time.monotonic() - began, not finished)
+
+
+_IDLE: deque[SimpleQueue[Callable[[], None]]] = deque()
+"""Where threads that wait for work get it; a thread that is left behind is not among them."""
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    """Run work in a daemon thread, an idle one if there is any.
+
+    Starting one takes the interpreter from all other sessions three times. No executor: it would
+    hold up the end of the process until the last silent server has spoken.
+    """
+    try:
+        inbox = _IDLE.pop()
+    except IndexError:
+        inbox = SimpleQueue()
+        threading.Thread(target=_serve, args=(inbox,), daemon=True, name="model-reply").start()
+    inbox.put(work)
+
+
+def _serve(inbox: SimpleQueue[Callable[[], None]]) -> None:
+    """Do what comes in, until enough other threads are idle."""
+    while True:
+        inbox.get()()
+        if len(_IDLE) >= KEPT_THREADS:
+            return
+        _IDLE.append(inbox)
 
 
 def _collect(
