@@ -125,7 +125,7 @@ def _explain(state: State, summary: BeliefSummary | None, picked: Picked, recipe
     bare = UNTOLD if summary.status == "undetermined" else ""
     if not bare and picked.point is not None and summary.km_50 > REGION_KM:
         bare = ELSEWHERE
-    outweighed = f" Against it, and outweighed: {_told(against)}" if against else ""
+    outweighed = "".join(f" Against it, and outweighed: {_told([item])}" for item in against)
     reason = driver_reason(state)
     said = f"{SAYS}{reason!r}" if reason else ""
     return f"{reasons}{outweighed}{chosen}{bare}{said}{forced}".strip()

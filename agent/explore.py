@@ -5,7 +5,6 @@ does not lead them all; their evidence is pooled, and a verifier chooses the con
 evidence supports best (Thinking with Map, arXiv:2601.05432: 2 to 4 trajectories and a verifier).
 """
 
-import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +23,8 @@ from agent.belief import believe, summarise
 from agent.budget import Budget, Spent, left_of
 from agent.call_json import LooseJsonError, read_json
 from agent.calls import announce
-from agent.drivers import COMMIT, ModelDriver
-from agent.grounding import ground
+from agent.conclude import driver_reason
+from agent.drivers import ModelDriver
 from agent.listening import listening
 from agent.state import State, merge_evidence
 from agent.trace import EventKind
@@ -167,7 +166,7 @@ def _pooled(
     ) if new else state["belief"]  # fmt: skip
     chosen = _number_of(choice)
     for one in ended:
-        announce("trajectory", _summed_up(one, steps, choice))
+        announce("trajectory", _summed_up(one, choice))
     failures = [one.state["failed"] for one in ended]
     reasons = {one.number: one.state["reason"] for one in ended if one.state["reason"]}
     committed = any(one.state["committed"] for one in ended)
@@ -221,11 +220,9 @@ def _number_of(choice: Step | None) -> int:
     return int(str(choice.data["choice"])) if choice else 0
 
 
-def _summed_up(one: Conclusion, steps: Sequence[Step], choice: Step | None) -> dict[str, JsonValue]:
+def _summed_up(one: Conclusion, choice: Step | None) -> dict[str, JsonValue]:
     """Return how a trajectory ended, as `agent.model_use.TrajectoryEnd`."""
-    sources = [part for step in steps if step.tool != COMMIT for part in (step.text, dumps(step))]
-    said, _ = ground(one.state["reason"], sources)
-    why = said or one.state["failed"] or one.state["stopped_because"]
+    why = driver_reason(one.state) or one.state["failed"] or one.state["stopped_because"]
     latitude, longitude = one.point or (None, None)
     chosen = _number_of(choice) == one.number
     return {
@@ -237,11 +234,6 @@ def _summed_up(one: Conclusion, steps: Sequence[Step], choice: Step | None) -> d
         "chosen": chosen,
         "verdict": printable(str(choice.data["reason"]), 300) if choice and chosen else "",
     }
-
-
-def dumps(step: Step) -> str:
-    """Return a step's data as text, to look for numbers in."""
-    return json.dumps(step.data)
 
 
 def _judge(

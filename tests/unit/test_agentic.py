@@ -346,6 +346,7 @@ def test_trajectories_pool_their_evidence_and_are_judged(located: Locate) -> Non
     assert len({data["start"] for data in told if "why" not in data}) == 3
     assert answer.model is not None
     assert [one.number for one in answer.model.trajectories if one.chosen] == [2]
+    assert "it fits" in {one.why for one in answer.model.trajectories}
     assert {step.trajectory for step in answer.steps if step.turn} == {1, 2, 3}
     calls = {step.call_id: step for step in answer.steps}
     for item in answer.evidence:  # ids of calls may be the same in several trajectories
@@ -371,3 +372,29 @@ def test_a_run_that_nobody_follows_leaves_the_same_trace(
     assert len(live) > 10
     assert told(False) == live
     assert any(kind.endswith("3") for kind in live) == (trajectories == 3)
+
+
+def test_the_answer_sums_up_what_the_model_did_and_what_speaks_against_its_place(
+    located: Locate,
+) -> None:
+    away = calling(("find_place", {"name": "Testdorf", "countries": ["DE"]}))
+    model = Model(
+        away, AIMessage("Hm. 48.1, 11.5 it is."), commit, prior=PRIOR.replace("48.15", "-33.9")
+    )
+    answer, events = located(model, hint="Testdorf")
+    use = answer.model
+    assert use is not None
+    replies = of_kind(events, "model_reply")
+    assert use.calls == len(use.replies) == len(replies)
+    assert use.tokens_in == sum(data["tokens_in"] for data in replies)
+    assert [one.turn for one in use.replies if one.purpose == "decide"] == [1, 2, 3]
+    assert use.replies[2].said == "Hm. 48.1, 11.5 it is."
+    assert sum(one.count for one in use.mishaps) == len(of_kind(events, "malformed"))
+    assert len(use.conflicts) == len(of_kind(events, "conflict"))
+    assert {step.tool: step.turn for step in answer.steps}["find_place"] == 1
+    assert {step.tool: step.turn for step in answer.steps}["prior"] == 0
+    assert answer.reason == "it fits"
+    assert "it fits" not in answer.because
+    assert any(name.startswith("tool ") for name in answer.versions)
+    prior = next(item for item in answer.evidence if item.tool == "prior")
+    assert f"Against it, and outweighed: {prior.summary}" in answer.explanation
