@@ -87,6 +87,16 @@ def _step_cost(home: Path, asked: Asked) -> Measurement:
     )
 
 
+def _step(short: list[Cost], long: list[Cost]) -> Cost:
+    """Return what a step more takes, in milliseconds, between the medians of runs."""
+    before, after = (
+        [statistics.median(column) for column in zip(*costs, strict=True)]
+        for costs in (short, long)
+    )
+    wall, cpu = (1000 * (b - a) / (LONG - SHORT) for a, b in zip(before, after, strict=True))
+    return Cost(wall, cpu)
+
+
 def _timed(geolocator: "Geolocator", script: Script, run: Run, turns: int) -> Cost:
     """Time a run on a photo that neither side has seen: nothing of it is kept from before."""
     photo = _photo(1024, 768, next(_seeds))
