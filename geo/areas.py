@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geo.errors import InputError
-from geo.regions import country_polygon
+from geo.regions import PREPARED, country_polygon
 from geo.sphere import FloatArray, circle, distance_km, wrap_longitude
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ def contains(region: "BaseGeometry", points: ArrayLike) -> NDArray[np.bool_]:
     import shapely
 
     array = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    shapely.prepare(region)
-    inside = shapely.intersects_xy(region, wrap_longitude(array[:, 1]), array[:, 0])
+    longitude = wrap_longitude(array[:, 1])
     # 180 and -180 are one meridian; an edge may be drawn on either side of it.
-    seam = wrap_longitude(array[:, 1]) == -180.0
-    if seam.any():
-        inside |= seam & shapely.intersects_xy(region, np.full(len(array), 180.0), array[:, 0])
+    seam = longitude == -180.0
+    with PREPARED:
+        shapely.prepare(region)
+        inside = shapely.intersects_xy(region, longitude, array[:, 0])
+        if seam.any():
+            inside |= seam & shapely.intersects_xy(region, np.full(len(array), 180.0), array[:, 0])
     return np.asarray(inside, dtype=np.bool_)
 
 

