@@ -8,6 +8,7 @@ Beside the clock stands the time that processors spent, which other programs do 
 """
 
 import os
+import statistics
 import sys
 import tempfile
 import time
