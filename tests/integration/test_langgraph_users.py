@@ -27,7 +27,7 @@ from agent.factors import Settlements
 from agent.graph import Graph
 from agent.model_settings import ModelSettings
 from agent.settings import Settings
-from tests.fakes import FakeGazetteer, calling
+from tests.fakes import BlankReader, FakeGazetteer, calling
 from tests.openai_stub import Call, OpenAIStub, calls, says
 from tests.unit.photo_samples import encoded, picture
 from tests.unit.test_agentic import PHOTO, PRIOR, SHORT, Model, commit, everything
@@ -45,7 +45,9 @@ Make = Callable[..., Graph]
 @pytest.fixture
 def make(settings: Settings, settlements: Settlements, monkeypatch: pytest.MonkeyPatch) -> Make:
     def bench(*args: Any, **options: Any) -> Workbench:
-        return Workbench(*args, **{**options, "open_gazetteer": gazetteer})
+        made = Workbench(*args, **{**options, "open_gazetteer": gazetteer})
+        made.reader = BlankReader()
+        return made
 
     def gazetteer() -> FakeGazetteer:
         return FakeGazetteer(settlements)
@@ -271,7 +273,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from agent.budget import Budget
 from agent.graph import compile_graph
 from agent.nodes import Machine
-from tests.fakes import FakeGazetteer, ScriptedDriver, plain_tool
+from tests.fakes import BlankReader, FakeGazetteer, ScriptedDriver, plain_tool
 from tests.unit.test_graph import commit, found, photo_bytes
 from tools.commit import make_commit_location
 from tools.evidence import Evidence
