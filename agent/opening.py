@@ -15,6 +15,7 @@ from agent.budget import Budget, Spent, left_of
 from agent.calls import announce, load_libraries
 from agent.drivers import Driver
 from agent.images import image_in_messages, without_images
+from agent.model_use import ModelUse
 from agent.recipes import Recipe
 from agent.state import InputState, State
 from agent.turns import OPENING
@@ -83,6 +84,7 @@ def opened(
         "belief": None,
         "spent": Spent(seconds=time.monotonic() - began),
         "conflicts": Overwrite([]),
+        "use": Overwrite(ModelUse()),
         "trouble": 0,
         "failed": "",
         "committed": False,
