@@ -7,9 +7,10 @@ return too few; such searches, and any that come back short, compare with all th
 
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from index_builder.points import (
 if TYPE_CHECKING:
     import qdrant_edge
 
+T = TypeVar("T")
 FULL_SCAN_KB = INDEXING_KB = 10_000
 """Qdrant's defaults: what is smaller is compared whole, without the graph or small copies."""
 
@@ -176,12 +178,19 @@ class EdgeStore:
             with_payload=True,
             with_vector=with_vectors,
         )
-        hits = self._shard.query(request)
+        hits = self._read(lambda: self._shard.query(request))
         if len(hits) < limit and not plan.exact and len(hits) < self.count(where):
             return self.search(
                 space, vector, limit, where=where, exact=True, with_vectors=with_vectors
             )
         return [ScoredPoint(hit.payload or {}, hit.score, _vectors(hit.vector)) for hit in hits]
+
+    def _read(self, ask: Callable[[], T]) -> T:
+        """Ask the shard, which may be closed or lost by now."""
+        try:
+            return ask()
+        except Exception as error:
+            raise _edge_error(self._folder, error) from None
 
     def _filter(self, where: Where) -> "qdrant_edge.Filter | None":
         edge = self._edge
@@ -195,7 +204,7 @@ class EdgeStore:
         """See `PointStore.get`."""
         wanted: list[int | uuid.UUID | str] = [point_uuid(one) for one in ids]
         found = {}
-        for record in self._shard.retrieve(wanted, True, with_vectors):
+        for record in self._read(lambda: self._shard.retrieve(wanted, True, with_vectors)):
             found[str(record.id)] = _point(record)
         return [found[one] for one in dict.fromkeys(map(str, wanted)) if one in found]
 
@@ -212,7 +221,7 @@ class EdgeStore:
                 with_payload=True,
                 with_vector=with_vectors,
             )
-            records, offset = self._shard.scroll(request)
+            records, offset = self._read(partial(self._shard.scroll, request))
             yield from (_point(record) for record in records)
             if offset is None:
                 return
@@ -220,12 +229,12 @@ class EdgeStore:
     def count(self, where: Where = EVERYWHERE) -> int:
         """See `PointStore.count`."""
         request = self._edge.CountRequest(filter=self._filter(where), exact=True)
-        return self._shard.count(request)
+        return self._read(lambda: self._shard.count(request))
 
     def counts(self, key: str) -> dict[str, int]:
         """See `PointStore.counts`."""
         request = self._edge.FacetRequest(key, limit=1_000_000, exact=True)
-        hits = self._shard.facet(request)
+        hits = self._read(lambda: self._shard.facet(request))
         return {str(hit.value): hit.count for hit in hits if hit.count}  # 0: all were deleted
 
     def delete(self, where: Where) -> None:
@@ -271,6 +280,8 @@ def _point(record: "qdrant_edge.Record") -> StoredPoint:
 
 def _edge_error(folder: Path, error: Exception) -> InputError | UnavailableError:
     where, said = repr(printable(str(folder.parent))), printable(str(error))
+    if "not initialized" in str(error):
+        return UnavailableError(f"gallery {where} was closed; open it again")
     if "WouldBlock" in str(error):
         return UnavailableError(
             f"gallery {where} is open in another process; wait for it to end", retryable=True
