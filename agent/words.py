@@ -11,8 +11,12 @@ LISTED = 30
 
 
 def evidence_text(evidence: Sequence[Evidence]) -> str:
-    """Return evidence as lines of id, weight and summary, the heaviest first."""
-    ordered = sorted(evidence, key=lambda item: -item.weight)[:LISTED]
+    """Return evidence as lines of id, weight and summary, the heaviest first.
+
+    What has no weight is left out: a position that a file claims is not for the model to see.
+    """
+    weighed = [item for item in evidence if item.weight > 0]
+    ordered = sorted(weighed, key=lambda item: -item.weight)[:LISTED]
     lines = [f"{item.id} (weight {item.weight:g}): {item.summary[:200]}" for item in ordered]
     return "\n".join(lines) or "none yet"
 
