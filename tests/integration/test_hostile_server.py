@@ -99,7 +99,14 @@ def test_a_server_slower_than_the_timeout(place: Place) -> None:
     assert outcome.seconds < 20
 
 
-@pytest.mark.parametrize("silent", [hangs(0), hangs(2), hangs(2, keepalive=True)])
+@pytest.mark.parametrize(
+    "silent",
+    [
+        hangs(0),
+        pytest.param(hangs(2), marks=pytest.mark.slow),
+        pytest.param(hangs(2, keepalive=True), marks=pytest.mark.slow),
+    ],
+)
 def test_a_stream_that_falls_silent(place: Place, silent: Behaviour) -> None:
     place.timeout_s = 0.5
     outcome = place.play(Play(turns=(silent,)))
@@ -213,7 +220,7 @@ def test_a_wrong_key(place: Place) -> None:
     assert "never-to-be-shown" not in repr(outcome.events)
 
 
-@pytest.mark.parametrize("how", ["closed", "deleted"])
+@pytest.mark.parametrize("how", ["closed", pytest.param("deleted", marks=pytest.mark.slow)])
 def test_a_gallery_that_goes_away_between_turns(place: Place, how: str, tmp_path: Path) -> None:
     from tests.vllm.photos import make_gallery
 
@@ -261,6 +268,7 @@ def test_an_analyst_who_never_answers(place: Place, ask: Any) -> None:
     assert outcome.answer.stopped_because == "committed"
 
 
+@pytest.mark.slow  # it opens the gazetteer and the reader of text themselves
 def test_a_session_that_an_analyst_ignores(place: Place) -> None:
     with OpenAIStub(Play(turns=(QUESTION, look, commit))) as stub:
         settings = Settings(home=place.folder / "home", model=stub.settings())
