@@ -110,7 +110,8 @@ def prior_lines(data: Data) -> list[str]:
     if isinstance(sure := guess.get("confidence"), int | float):
         told.append(f"{sure:.0%} sure of the country, it says")
     clues = guess.get("clues")
-    seen = [one.get("what") for one in clues if isinstance(one, dict)] if clues else []  # type: ignore[union-attr]
+    listed = clues if isinstance(clues, list) else []
+    seen = [one.get("what") for one in listed if isinstance(one, dict)]
     lines = [", ".join(told), *(f"saw {line(what, 160)!r}" for what in seen)]
     if guess.get("reason"):
         lines.append(f"because {line(guess['reason'])!r}")
@@ -198,7 +199,8 @@ def _model_call(data: Data) -> str:
 
 def _model_reply(data: Data) -> str:
     called = data.get("tool_calls")
-    names = [str(one.get("name")) for one in called or () if isinstance(one, dict)]  # type: ignore[union-attr]
+    listed = called if isinstance(called, list) else []
+    names = [str(one.get("name")) for one in listed if isinstance(one, dict)]
     said = said_of(data.get("text"))
     told = [f"calls {', '.join(names)}"] if names else []
     told += [repr(said)] if said else []

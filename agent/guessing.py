@@ -27,16 +27,17 @@ from tools.workbench import Workbench
 PARALLEL = 8
 SHORT_TOKENS = 400
 """Longest short answer; published systems allow 200 without reasons."""
+_PLACE: dict[str, JsonValue] = {
+    "latitude": {"type": ["number", "null"], "minimum": -90, "maximum": 90},
+    "longitude": {"type": ["number", "null"], "minimum": -180, "maximum": 180},
+    "radius_km": {"type": ["number", "null"], "minimum": 0, "maximum": 20015},
+    "place": {"type": "string", "maxLength": 120},
+    "country": {"type": "string", "maxLength": 60},
+}
 ANSWER_SCHEMA: dict[str, JsonValue] = {
     "title": "guess",
     "type": "object",
-    "properties": {
-        "latitude": {"type": ["number", "null"], "minimum": -90, "maximum": 90},
-        "longitude": {"type": ["number", "null"], "minimum": -180, "maximum": 180},
-        "radius_km": {"type": ["number", "null"], "minimum": 0, "maximum": 20015},
-        "place": {"type": "string", "maxLength": 120},
-        "country": {"type": "string", "maxLength": 60},
-    },
+    "properties": _PLACE,
     "required": ["latitude", "longitude", "radius_km", "place", "country"],
     "additionalProperties": False,
 }
@@ -61,7 +62,7 @@ PRIOR_SCHEMA: dict[str, JsonValue] = {
     **ANSWER_SCHEMA,
     "properties": {
         "clues": {"type": "array", "maxItems": 6, "items": _CLUE},
-        **ANSWER_SCHEMA["properties"],  # type: ignore[dict-item]  # it is a dict, written above
+        **_PLACE,
         "confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "reason": {"type": "string", "maxLength": 400},
     },

@@ -74,8 +74,10 @@ def _first(rule: str, recipe: Recipe, state: State) -> Picked | None:
                 continue
             made_by = made_by or gallery.get("encoder")
             if gallery.get("encoder") == made_by and isinstance(rows[0], dict):
-                values = (float(str(rows[0][key])) for key in ("cosine", "latitude", "longitude"))
-                cells.append((*values, step.call_id))  # type: ignore[arg-type]  # three of them
+                cosine, latitude, longitude = (
+                    float(str(rows[0][key])) for key in ("cosine", "latitude", "longitude")
+                )
+                cells.append((cosine, latitude, longitude, step.call_id))
     if cells:
         _, latitude, longitude, call_id = max(cells, key=lambda cell: cell[0])
         return Picked(rule, (latitude, longitude), call_id)
