@@ -60,7 +60,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing torch, the core, the extras and the development packages (some minutes) ..."
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale]'
+	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale,evaluation]'
 	@touch $@ $(VENV)/.core
 
 clean:

@@ -17,6 +17,7 @@ COMMANDS = {
     "batch": ("cli.batch:batch", "Locate every photo of a folder, into one table."),
     "recipes": ("cli.recipes:recipes", "List the ways to locate, and which can run here."),
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
+    "evaluate": ("cli.evaluate:evaluate", "Measure accuracy and calibration where truth is known."),
     "trace": ("cli.traces:trace", "Show and verify the trace of a run."),
     "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
     "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),
