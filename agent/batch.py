@@ -6,14 +6,11 @@ import logging
 import re
 import tempfile
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from pydantic import JsonValue
@@ -21,6 +18,17 @@ from pydantic import JsonValue
 from agent.batch_journal import Journal
 from agent.batch_rows import BatchPhoto, BatchRow, as_photo, failed_row, row_of
 from agent.batch_settings import settings_of
+from agent.side_by_side import (
+    CONCURRENCY,
+    OUTAGE_ROWS,
+    BatchProgress,
+    End,
+    OnProgress,
+    Tally,
+    check_concurrency,
+    journaled,
+    side_by_side,
+)
 from encoders.photo_file import read_photo_bytes
 from geo.errors import GeolocationError, InputError, UnavailableError
 from index_builder.files import unwritable
@@ -29,32 +37,7 @@ if TYPE_CHECKING:
     from agent.geolocator import Geolocator
 
 logger = logging.getLogger(__name__)
-CONCURRENCY = 4
-MAX_CONCURRENCY = 256
-OUTAGE_ROWS = 5
-"""So many photos in a row that something missing keeps from an answer are an outage."""
-LOOK_S = 0.2
-"""How often a stop is looked for."""
-
-
-@dataclass(frozen=True)
-class BatchProgress:
-    """How far a batch is.
-
-    Attributes:
-        counts: rows by status, those of earlier runs included.
-        kept: rows of earlier runs.
-        photos_per_s: of this run, since its beginning.
-    """
-
-    done: int
-    total: int
-    counts: Mapping[str, int]
-    kept: int
-    photos_per_s: float
-
-
-OnProgress = Callable[[BatchProgress], None]
+__all__ = ["OUTAGE_ROWS", "BatchProgress", "locate_batch"]
 
 
 def locate_batch(
@@ -97,25 +80,33 @@ def locate_batch(
         UnavailableError: another batch writes this journal; it cannot be written; or nothing can
             be located for now. What is done is in the journal.
     """
-    if not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise InputError(f"concurrency {concurrency}, limits 1 and {MAX_CONCURRENCY}; choose one")
+    check_concurrency(concurrency)
     named = {photo.name: photo for photo in map(as_photo, photos)}
     settings = settings_of(geolocator, trust_metadata=trust_metadata, **(stated or {}))
     with contextlib.ExitStack() as stack:
         if isinstance(journal, Path):
             journal = stack.enter_context(Journal(journal, settings))
-        folder = _writable(traces or geolocator.settings.traces)
+        folder = writable(traces or geolocator.settings.traces)
         worker = _Worker(geolocator, journal, folder, trust_metadata, retry_failed)
-        ends = _side_by_side(worker, named.values(), concurrency, stop, grace_s)
-        tally = _Tally(len(named), on_progress)
-        with contextlib.closing(_journaled(ends, journal, stop or threading.Event())) as rows:
+        ends = side_by_side(worker, named.values(), concurrency, stop, grace_s)
+        tally = Tally(len(named), on_progress)
+        rows = journaled(ends, _rows_of(journal), journal.append, stop or threading.Event())
+        with contextlib.closing(rows):
             for row, kept in rows:
                 tally.count(row, kept)
                 yield row
 
 
-def _writable(folder: Path) -> Path:
-    """Return a folder for traces: one that cannot be written to would fail every photo."""
+def _rows_of(journal: Journal) -> Callable[[BatchPhoto], BatchRow]:
+    return lambda photo: journal.row(photo.name)
+
+
+def writable(folder: Path) -> Path:
+    """Return a folder for traces: one that cannot be written to would fail every photo.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -125,13 +116,7 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-class _End(NamedTuple):
-    """How a photo came out of its thread."""
-
-    photo: BatchPhoto
-    row: BatchRow | None
-    """None where the journal has it."""
-    outage: UnavailableError | None = None
+_End = End[BatchPhoto, BatchRow]
 
 
 @dataclass
@@ -185,106 +170,3 @@ class _Worker:
         name = hashlib.sha256(photo.name.encode()).hexdigest()[:12]
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return self.traces / f"{stem}-{name}-{stamp}.jsonl"
-
-
-def _side_by_side(
-    worker: Callable[[BatchPhoto], _End],
-    photos: Iterable[BatchPhoto],
-    concurrency: int,
-    stop: threading.Event | None,
-    grace_s: float | None,
-) -> "Generator[_End, None, None]":
-    """Yield how photos came out as they do; no more are begun than are located at once."""
-    waiting = iter(photos)
-    running: set[Future[_End]] = set()
-    deadline = float("inf")
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="batch")
-    try:
-        while True:
-            stopped = stop is not None and stop.is_set()
-            if stopped and deadline == float("inf") and grace_s is not None:
-                deadline = time.monotonic() + grace_s
-            while not stopped and len(running) < concurrency:
-                if (photo := next(waiting, None)) is None:
-                    break
-                running.add(pool.submit(worker, photo))
-            if not running or time.monotonic() >= deadline:
-                return
-            ended, running = wait(running, LOOK_S, FIRST_COMPLETED)
-            for future in ended:
-                yield future.result()
-    finally:
-        # Whoever asked must not close the geolocator under threads that use it.
-        pool.shutdown(wait=time.monotonic() < deadline, cancel_futures=True)
-
-
-def _journaled(
-    ends: "Generator[_End, None, None]", journal: Journal, stop: threading.Event
-) -> "Generator[tuple[BatchRow, bool], None, None]":
-    """Yield each row and whether an earlier run made it; write those of this run down.
-
-    Photos that something missing keeps from an answer wait: if the next one is answered, it was
-    theirs alone and they failed; if none is, it is an outage, and they are left for another run.
-
-    Raises:
-        UnavailableError: an outage.
-    """
-    kept_back: list[_End] = []
-    answered = False
-    with contextlib.closing(ends):
-        for end in ends:
-            if end.outage is not None:
-                kept_back.append(end)
-                if len(kept_back) >= OUTAGE_ROWS:
-                    raise _outage(kept_back)
-                continue
-            if end.row is None:
-                yield journal.row(end.photo.name), True
-                continue
-            if end.row.status != "failed":
-                answered = True
-                yield from _written(journal, [held.row for held in kept_back])
-                kept_back = []
-            yield from _written(journal, [end.row])
-    if kept_back and not answered:
-        if stop.is_set():
-            return
-        raise _outage(kept_back)
-    yield from _written(journal, [held.row for held in kept_back])
-
-
-def _written(journal: Journal, rows: Iterable[BatchRow | None]) -> Iterator[tuple[BatchRow, bool]]:
-    for row in rows:
-        if row is not None:
-            journal.append(row)
-            yield row, False
-
-
-def _outage(ends: Sequence[_End]) -> UnavailableError:
-    error = ends[-1].outage
-    assert error is not None
-    return UnavailableError(
-        f"{len(ends)} photos in a row could not be located: {error}; rows that are done are kept, "
-        "run the same command again to go on",
-        retryable=error.retryable,
-    )
-
-
-class _Tally:
-    """Counts rows and tells how far the batch is."""
-
-    def __init__(self, total: int, tell: OnProgress | None) -> None:
-        self._total = total
-        self._tell = tell
-        self._counts: Counter[str] = Counter()
-        self._kept = 0
-        self._began = time.monotonic()
-
-    def count(self, row: BatchRow, kept: bool) -> None:
-        """Count a row and tell."""
-        self._counts[row.status] += 1
-        self._kept += kept
-        if self._tell:
-            done = self._counts.total()
-            rate = (done - self._kept) / max(time.monotonic() - self._began, 1e-6)
-            self._tell(BatchProgress(done, self._total, dict(self._counts), self._kept, rate))

@@ -2,19 +2,17 @@
 
 import json
 import os
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.geolocator_options import Chosen, geolocator_options
+from cli.long_runs import GRACE_S, Stop, located_bar, statuses
 from cli.paths import ExistingPath, NewFile
 from encoders.photo_file import printable
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from agent.batch_rows import BatchPhoto
     from agent.geolocator import Geolocator
 
-GRACE_S = 1.0
-"""How long photos that are being located may still take once we are told to stop."""
 SHOWN_REASONS = 5
 
 
@@ -84,7 +80,7 @@ def batch(
     photos, unread = find_photos(source)
     for line in unread:
         click.echo(f"graticule: {line}", err=True)
-    stop = _Stop()
+    stop = Stop()
     with ExitStack() as stack:
         geolocator = stack.enter_context(chosen.open(load_settings(), quiet=as_json))
         run = _Run(geolocator, chosen, out, photos[:limit])
@@ -118,14 +114,14 @@ class _Run:
         self.kept = 0
         self.began = time.monotonic()
 
-    def go(self, stop: "_Stop", *, quiet: bool, **options: Any) -> None:
+    def go(self, stop: Stop, *, quiet: bool, **options: Any) -> None:
         """Locate, and write the table of what is done, whatever ends it."""
         from agent.batch import locate_batch
         from agent.batch_output import write_rows
         from index_builder.build_report import kind_of
 
         try:
-            with stop.taken_over(), _shown(quiet=quiet) as show:
+            with stop.taken_over(), located_bar(quiet=quiet) as show:
                 for row in locate_batch(
                     self.geolocator,
                     self.photos,
@@ -165,77 +161,10 @@ class _Run:
             click.echo(json.dumps(report, indent=2))
             return
         click.echo(
-            f"{out}: {len(self.photos):,} photos: {_statuses(self.counts)}; "
+            f"{out}: {len(self.photos):,} photos: {statuses(self.counts)}; "
             f"{self.kept:,} from earlier runs, {seconds:.1f} s"
         )
         for reason, count in self.reasons.most_common(SHOWN_REASONS):
             click.echo(f"  {count:,} failed: {reason}")
         if self.reasons:
             click.echo("  the column `reason` says it of each; --retry-failed tries them again")
-
-
-class _Stop:
-    """SIGINT and SIGTERM as an event, so that a table of what is done can still be written.
-
-    Asked again, the process ends as it would without us.
-    """
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.number = 0
-        self._former: dict[int, Any] = {}
-        self._handler: Any = None
-
-    @contextmanager
-    def taken_over(self) -> Iterator[None]:
-        """Take signals over, in the main thread; elsewhere they are not ours."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._former[number] = signal.signal(number, self._ask)
-        try:
-            yield
-        finally:
-            self._give_back()
-
-    def leave(self) -> NoReturn:
-        """End as the signal that came would have ended us."""
-        former = self._handler
-        if callable(former):
-            former(self.number, None)
-        raise click.Abort
-
-    def _ask(self, number: int, _: FrameType | None) -> None:
-        self.number, self._handler = number, self._former[number]
-        self.event.set()
-        self._give_back()
-
-    def _give_back(self) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former)
-        self._former = {}
-
-
-@contextmanager
-def _shown(*, quiet: bool) -> "Iterator[Callable[[BatchProgress], None]]":
-    """Yield what shows how far a batch is: a bar with its rate, the time left, and counts."""
-    from cli.bars import progress_bar
-
-    with progress_bar(quiet=quiet) as bar:
-        task = bar.add_task("locating", total=None, rate="")
-
-        def show(progress: "BatchProgress") -> None:
-            bar.update(
-                task,
-                description=_statuses(progress.counts),
-                completed=progress.done,
-                total=progress.total,
-                rate=f"{progress.photos_per_s:,.2f} photos/s" if progress.photos_per_s else "",
-            )
-
-        yield show
-
-
-def _statuses(counts: Mapping[str, int]) -> str:
-    order = ("located", "region", "undetermined", "failed")
-    said = [f"{counts[status]:,} {status}" for status in order if status in counts]
-    return ", ".join(said) or "none done"
