@@ -64,9 +64,12 @@ class Resamples:
         return self.interval(self.medians[:, number])
 
     def interval(self, figures: FloatArray) -> Interval | None:
-        """Return the interval of a figure computed of every resample `[B]`."""
+        """Return the interval of a figure computed of every resample `[B]`.
+
+        None where it is never defined, and of one cluster alone, which tells nothing of others.
+        """
         found = figures[np.isfinite(figures)]
-        if len(found) < 2:
+        if len(found) < 2 or self.clusters < 2:
             return None
         tail = 50 * (1 - self.level)
         low, high = np.percentile(found, [tail, 100 - tail])

@@ -1,5 +1,6 @@
 """Distances of all photos, and every figure that they come to, with its intervals."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -49,7 +50,7 @@ class Measured:
         alone = np.arange(len(columns))
         draw = partial(resample, columns, resamples=resamples, level=LEVEL, medians=errors)
         self.naive = draw(alone, seed=seed)
-        self.clustered = draw(self.clusters[self.order], seed=seed + 1)
+        self.clustered = draw(self.clusters[self.order], seed=seed)
 
     def _columns(self) -> FloatArray:
         """`[N, 4 + T + 2 x names]`: one, answered, km, GeoScore, hits, names right and known."""
@@ -129,16 +130,19 @@ class Measured:
             ]
             columns = np.concatenate(width, axis=1)[self.order]
             clusters = self.clusters[self.order]
-            drawn = resample(columns, clusters, resamples=resamples, seed=seed + 1, level=LEVEL)
+            drawn = resample(columns, clusters, resamples=resamples, seed=seed, level=LEVEL)
         step = 1 + len(self.thresholds)
         return tuple(
-            self._slice(label, mask, drawn, number * step)
+            self._slice(label, mask, drawn and self._only(drawn, mask, number * step))
             for number, (label, mask) in enumerate(members.items())
         )
 
-    def _slice(
-        self, label: str, mask: NDArray[np.bool_], drawn: Resamples | None, first: int
-    ) -> Slice:
+    def _only(self, drawn: Resamples, mask: NDArray[np.bool_], first: int) -> Resamples:
+        """Return the columns of one slice, with the clusters that it is of."""
+        sums = drawn.sums[:, first : first + 1 + len(self.thresholds)]
+        return replace(drawn, sums=sums, clusters=len(np.unique(self.clusters[mask])))
+
+    def _slice(self, label: str, mask: NDArray[np.bool_], drawn: Resamples | None) -> Slice:
         known = self.errors[mask & self.answered]
         return Slice(
             label=label,
@@ -153,9 +157,7 @@ class Measured:
                     value=100 * float(hits.mean()),
                     unit="percent",
                     photos=len(hits),
-                    clustered=scaled(drawn.ratio(first + 1 + number, first), 100.0)
-                    if drawn
-                    else None,
+                    clustered=share(drawn, 1 + number, 0, 100.0),
                 )
                 for number, (threshold, hits) in enumerate(
                     zip(self.thresholds, self.hits[mask].T, strict=True)
