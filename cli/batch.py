@@ -121,7 +121,7 @@ class _Run:
         from index_builder.build_report import kind_of
 
         try:
-            with stop.taken_over(), located_bar(quiet=quiet) as show:
+            with stop.taken_over(), located_bar(quiet=quiet) as (show, _):
                 for row in locate_batch(
                     self.geolocator,
                     self.photos,

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from agent.side_by_side import BatchProgress
+    from rich.progress import TaskID
 
+    from agent.side_by_side import BatchProgress, OnProgress
+    from cli.bars import Tell
+
+LOCATING = "locating"
 GRACE_S = 1.0
 """How long photos that are being located may still take once we are told to stop."""
 
@@ -58,23 +62,27 @@ class Stop:
 
 
 @contextmanager
-def located_bar(*, quiet: bool) -> "Iterator[Callable[[BatchProgress], None]]":
-    """Yield what shows how far a batch is: a bar with its rate, the time left, and counts."""
+def located_bar(*, quiet: bool) -> "Iterator[tuple[OnProgress, Tell]]":
+    """Yield what shows how far a batch is, and how far what comes before it.
+
+    A bar with its rate, the time left, and counts by status; one more for each stage before.
+    """
     from cli.bars import progress_bar
 
+    tasks: dict[str, TaskID] = {}
     with progress_bar(quiet=quiet) as bar:
-        task = bar.add_task("locating", total=None, rate="")
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total or None, rate="")
+            bar.update(tasks[stage], completed=done, total=total or None)
 
         def show(progress: "BatchProgress") -> None:
-            bar.update(
-                task,
-                description=statuses(progress.counts),
-                completed=progress.done,
-                total=progress.total,
-                rate=f"{progress.photos_per_s:,.2f} photos/s" if progress.photos_per_s else "",
-            )
+            tell(LOCATING, progress.done, progress.total)
+            rate = f"{progress.photos_per_s:,.2f} photos/s" if progress.photos_per_s else ""
+            bar.update(tasks[LOCATING], description=statuses(progress.counts), rate=rate)
 
-        yield show
+        yield show, tell
 
 
 def statuses(counts: Mapping[str, int]) -> str:
