@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from agent.recipes import Recipe
 from agent.short_answers import VERIFY, ranked
 from agent.state import State
+from tools.proposed import read_place
+
+AXES = ("latitude", "longitude")
+LARGEST = 1e6
+"""No sum of cosines comes near; NaN and infinity are not below it."""
 
 RULES = {
     "verified": "the candidate that aligns best with the photo",
@@ -47,10 +54,20 @@ def _verified(rule: str, recipe: Recipe, state: State) -> Picked | None:
     for step in reversed(state["steps"]):
         if step.tool == VERIFY and step.outcome == "ok":
             rows = step.data.get("candidates")
-            if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-                point = float(str(rows[0]["latitude"])), float(str(rows[0]["longitude"]))
+            points = map(_point, rows if isinstance(rows, list) else ())
+            if point := next(filter(None, points), None):
                 return Picked(rule, point, step.call_id)
     return None
+
+
+def _point(row: JsonValue) -> tuple[float, float] | None:
+    """Return the coordinate of a row of a tool's data, or None where it names no place."""
+    latitude, longitude = (row.get(key) for key in AXES) if isinstance(row, dict) else (None, None)
+    place = read_place(latitude, longitude)
+    if isinstance(place, str):
+        return None
+    exact = float(str(latitude)), float(str(longitude))
+    return exact if abs(exact[1]) <= 180 else place
 
 
 def _answered(rule: str, recipe: Recipe, state: State) -> Picked | None:
@@ -63,7 +80,10 @@ def _answered(rule: str, recipe: Recipe, state: State) -> Picked | None:
 
 
 def _first(rule: str, recipe: Recipe, state: State) -> Picked | None:
-    """Return the best cell of all galleries of the first one's encoder, or the first photo."""
+    """Return the best cell of all galleries of the first one's encoder, or the first photo.
+
+    Of equally good cells the southernmost, whatever gallery was asked first.
+    """
     cells: list[tuple[float, float, float, str]] = []
     made_by = None
     for step in state["steps"]:
@@ -73,14 +93,17 @@ def _first(rule: str, recipe: Recipe, state: State) -> Picked | None:
             if not isinstance(gallery, dict) or not isinstance(rows, list) or not rows:
                 continue
             made_by = made_by or gallery.get("encoder")
-            if gallery.get("encoder") == made_by and isinstance(rows[0], dict):
-                cosine, latitude, longitude = (
-                    float(str(rows[0][key])) for key in ("cosine", "latitude", "longitude")
-                )
-                cells.append((cosine, latitude, longitude, step.call_id))
+            best = rows[0] if isinstance(rows[0], dict) else {}
+            cosine, point = best.get("cosine"), _point(best)
+            if gallery.get("encoder") == made_by and point and _is_number(cosine):
+                cells.append((-float(str(cosine)), *point, step.call_id))
     if cells:
-        _, latitude, longitude, call_id = max(cells, key=lambda cell: cell[0])
+        _, latitude, longitude, call_id = min(cells)
         return Picked(rule, (latitude, longitude), call_id)
     call_ids = [step.call_id for step in state["steps"] if step.tool == "search_similar_photos"]
     hits = ranked(recipe, state)
     return Picked(rule, (hits[0].latitude, hits[0].longitude), call_ids[0]) if hits else None
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

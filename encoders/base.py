@@ -22,6 +22,8 @@ MIN_SIDE_PX = 8
 MAX_ASPECT = 10.0
 """Longer to shorter side. A model sees one square of the photo; of a longer strip, next to none."""
 MAX_TEXT_LENGTH = 2_000
+UNIT_TOLERANCE = 1e-3
+"""Rows whose length differs more from 1 are no unit vectors; half precision differs less."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,9 @@ def check_texts(texts: Sequence[str]) -> list[str]:
 def alignment_scores(
     card: EncoderCard, photos: Mapping[str, Vectors], locations: Mapping[str, Vectors]
 ) -> Vectors:
-    """Return the cosine of every photo with every location, `[N, M]`, always finite.
+    """Return the cosine of every photo with every location, `[N, M]`, finite and within -1 to 1.
+
+    The products are summed in float64, so that one does not depend on how many there are.
 
     Args:
         card: of the encoder that made both.
@@ -201,7 +205,8 @@ def alignment_scores(
             them before choosing a best one.
 
     Raises:
-        InputError: the family has no such space, a vector has the wrong width or is not finite.
+        InputError: the family has no such space, a vector has the wrong width, is not finite, or
+            is neither of unit length nor zero: a longer one would outdo every cosine.
     """
     if not card.alignment:
         raise InputError(
@@ -210,7 +215,22 @@ def alignment_scores(
         )
     left = check_vectors(card, card.alignment, photos)
     right = check_vectors(card, card.alignment, locations)
-    return np.asarray(left @ right.T, np.float32)
+    for rows in (left, right):
+        if (wrong := off_unit(rows)).any():
+            raise InputError(
+                f"vectors of space {card.alignment!r}: row {int(wrong.argmax())} is neither of "
+                f"length 1 nor zero; encode it again with {card.name!r}, or leave it out"
+            )
+    cosines = left.astype(np.float64) @ right.T.astype(np.float64)
+    return np.asarray(np.clip(cosines, -1.0, 1.0), np.float32)
+
+
+def off_unit(rows: Vectors) -> npt.NDArray[np.bool_]:
+    """Return which rows of `[N, D]` are neither of unit length nor zero; not finite ones are."""
+    with np.errstate(all="ignore"):
+        lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1))
+        sound = (np.abs(lengths - 1) <= UNIT_TOLERANCE) | (lengths == 0)
+    return np.asarray(~sound, dtype=np.bool_)
 
 
 def retrieval_vectors(card: EncoderCard, photos: Mapping[str, Vectors]) -> Vectors:

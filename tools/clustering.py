@@ -20,14 +20,15 @@ from geo.sphere import (
     wrap_longitude,
 )
 from tools.evidence import ToolError
+from tools.proposed import place_key
 
 EPS_KM = 50.0
 MIN_SAMPLES = 2
 TOP = 20
 """DualGeo's constants (Cui et al., arXiv 2604.25533): neighbourhood, cluster size, candidates."""
 MINIMUM_RADIUS_KM = 0.1
-# Coordinates closer than 1e-5 degree, a metre, are one place when deciding on duplicates.
-_SAME_DIGITS = 5
+MAXIMUM_LONGITUDE = 540
+"""Degrees: one turn off, as some programs write it; what is beyond is no longitude."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def robust_clusters(
     names = [""] * len(array) if sources is None else list(sources)
     if len(weight) != len(array) or len(names) != len(array):
         raise ToolError(f"{len(array)} candidates need as many scores and sources: give one each")
+    if not np.isfinite(weight).all():
+        raise ToolError("a score is not finite: give each candidate a number, or leave it out")
     ranked = sorted(range(len(array)), key=lambda i: (-weight[i], *array[i], names[i]))
     kept, duplicates = _without_duplicates(ranked, array, names)
     labels = _dbscan(array[kept], eps_km)
@@ -137,13 +140,18 @@ def robust_clusters(
 
 
 def _checked(points: ArrayLike) -> FloatArray:
-    array = np.asarray(points, dtype=np.float64)
+    try:
+        array = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ToolError("candidates are not all pairs of numbers: drop the others") from None
     if array.size == 0:
         raise ToolError("0 candidates cannot be clustered: give at least 1")
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
         raise ToolError("candidates must be finite [latitude, longitude] pairs: drop the others")
     if (np.abs(array[:, 0]) > 90).any():
         raise ToolError("a latitude is outside -90..90 degrees: drop that candidate")
+    if (np.abs(array[:, 1]) > MAXIMUM_LONGITUDE).any():
+        raise ToolError(f"a longitude is beyond {MAXIMUM_LONGITUDE} degrees: drop that candidate")
     return array
 
 
@@ -167,8 +175,7 @@ def _without_duplicates(
     first: dict[tuple[str, float, float], int] = {}
     duplicates: dict[int, int] = {}
     for i in ranked:
-        latitude, longitude = np.round(points[i], _SAME_DIGITS)
-        key = (names[i], float(latitude), float(wrap_longitude(longitude)))
+        key = (names[i], *place_key(*points[i]))
         if first.setdefault(key, i) != i:
             duplicates[i] = first[key]
     return list(first.values()), duplicates

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import JsonValue
 
-from encoders.base import Points, Vectors, alignment_scores
+from encoders.base import Points, Vectors
+from tools.alignment import COSINE_DIGITS, score_locations
 
 if TYPE_CHECKING:
     from encoders.base import AlignedEncoder
@@ -23,8 +24,6 @@ RINGS = (1 / 25, 1 / 5, 1.0)
 BEARINGS = 12
 """Points of each ring; every other ring is turned by half a step."""
 POINTS = len(RINGS) * BEARINGS
-COSINE_DIGITS = 6
-"""What is beyond depends on how many rows a processor multiplies at once."""
 _DIGITS = 5
 
 
@@ -77,11 +76,8 @@ def best_nearby(
     rings = [_around(latitude, longitude, km) for latitude, longitude in coordinates]
     if not rings:
         return []
-    card = encoder.card
-    locations = encoder.encode_locations(np.concatenate(rings))
-    cosines = alignment_scores(card, {card.alignment: vector[None]}, locations)[0]
-    known = locations[card.alignment].any(axis=1)
-    scores = np.where(known, np.round(cosines.astype(np.float64), COSINE_DIGITS), -np.inf)
+    found = score_locations(encoder, vector, np.concatenate(rings))
+    scores = np.where(found.known, found.cosines, -np.inf)
     parts = scores.reshape(len(rings), POINTS)
     return [
         _best(coordinate, ring, part)

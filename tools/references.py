@@ -15,13 +15,13 @@ from pydantic import JsonValue, ValidationError
 from encoders.photo_file import printable
 from tools.clustering import EPS_KM, MIN_SAMPLES, TOP, dualgeo_rule, robust_clusters
 from tools.evidence import Latitude, Longitude, Record
+from tools.proposed import SAME_DIGITS as SAME_DIGITS
+from tools.proposed import place_key
 
 if TYPE_CHECKING:
     from tools.clustering import Cluster, Clustering
     from tools.workbench import Workbench
 
-SAME_DIGITS = 5
-"""Coordinates closer than 1e-5 degree, a metre, are one reference."""
 CLUSTERS_SHOWN = 5
 """Of which the distances between the first `DISTANCES_SHOWN` are told."""
 DISTANCES_SHOWN = 3
@@ -89,7 +89,7 @@ def _reference(row: JsonValue) -> Reference | None:
         )  # fmt: skip
     except ValidationError:
         return None
-    return None if one.latitude == 0 and one.longitude == 0 else one
+    return None if _place(one) == (0, 0) else one
 
 
 def _ranked(references: Sequence[Reference]) -> list[Reference]:
@@ -111,11 +111,7 @@ def without(references: Iterable[Reference], others: Iterable[Reference]) -> lis
 
 
 def _place(one: Reference) -> tuple[float, float]:
-    from geo.sphere import wrap_longitude
-
-    # Rounded before and after it is wrapped, so that both sides of longitude 180 are one.
-    longitude = float(wrap_longitude(round(one.longitude, SAME_DIGITS)))
-    return round(one.latitude, SAME_DIGITS) + 0.0, round(longitude, SAME_DIGITS) + 0.0
+    return place_key(one.latitude, one.longitude)
 
 
 def name_places(bench: "Workbench", references: Sequence[Reference]) -> list[Reference]:

@@ -3,8 +3,8 @@
 Alignment-space verification as in G3 (Jia et al., NeurIPS 2024, section 2.4): the cosine of the
 photo with each candidate, and a softmax at the encoder's temperature over the list.
 
-Published defect repaired: there, one coordinate that cannot be encoded (a latitude of 97, a
-pole, a word) made its similarity NaN, and an argmax over NaN chooses exactly that candidate.
+Published defect repaired: there, one coordinate that cannot be encoded (a latitude of 97) made
+its similarity NaN, an argmax over NaN chose exactly that candidate, and a word became (0, 0).
 Here whatever is no place is dropped with its reason before anything is compared.
 
 A comparison among given coordinates says which of their regions fits, not how precise they are,
@@ -17,18 +17,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from encoders.base import Points, Vectors, alignment_scores
-from encoders.photo_file import printable
-from tools.arguments import PHOTO_ID, PLAIN, PhotoId
+from encoders.base import Points, Vectors
+from geo.errors import InputError
+from tools.alignment import score_locations
+from tools.arguments import PHOTO_ID, PhotoId
 from tools.evidence import Candidate, Evidence, Rejection, ToolError, ToolOutcome, ToolReply
-from tools.nearby import COSINE_DIGITS, POINTS, Nearby, best_nearby
+from tools.nearby import POINTS, Nearby, best_nearby
 from tools.places import SOURCE, evidence_group
+from tools.proposed import ProposedPlace as ProposedPlace
+from tools.proposed import distinct_places, told
 
 if TYPE_CHECKING:
     from encoders.base import AlignedEncoder, EncoderCard
@@ -41,8 +44,8 @@ UNMEASURED_WEIGHT = 0.1
 LEAST_SHARE = 0.01
 """A candidate with less is in the reply and the trace, but is no candidate of the evidence."""
 MAXIMUM_CANDIDATES = 100
-SAME_DIGITS = 5
-"""Coordinates closer than 1e-5 degree, a metre, are one candidate."""
+UNKNOWN = "the encoder knows nothing of that place"
+BROKEN = "the encoder gives no unit vector for that place; its weights may be damaged"
 NEARBY_CANDIDATES = 3
 """Of the best candidates, around which points are scored where that is asked for."""
 NEARBY_KM = 200
@@ -53,29 +56,6 @@ DESCRIPTION = (
     "same encoder. With nearby_km it also names the best point around each of the best "
     f"{NEARBY_CANDIDATES}, of {POINTS} points on rings: a hint where to look, no evidence."
 )
-
-Loose = Annotated[
-    JsonValue, WithJsonSchema({"type": "number", "description": "Decimal degrees, WGS84."})
-]
-"""Taken as it comes: what is no number drops one candidate, not the whole call."""
-
-
-def _one_line(label: object) -> object:
-    """Escape control characters of a label: it says what to call a place, and decides nothing."""
-    plain = isinstance(label, str) and not label.isprintable()
-    return printable(str(label), 200) if plain else label
-
-
-class ProposedPlace(BaseModel):
-    """One coordinate given to `verify_locations`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    latitude: Loose
-    longitude: Loose
-    label: Annotated[str, BeforeValidator(_one_line)] = Field(
-        default="", max_length=200, pattern=PLAIN, description="What to call it."
-    )
 
 
 class VerifyArguments(BaseModel):
@@ -125,7 +105,11 @@ def make_verify_locations(bench: "Workbench") -> BaseTool:
         asked = verified[:NEARBY_CANDIDATES] if nearby_km else []
         around = [(one.latitude, one.longitude) for one in asked]
         nearby = best_nearby(encoder, vector, around, nearby_km)
-        return _reply(encoder.card, verified, rejected, nearby)
+        text, outcome = _reply(encoder.card, verified, rejected, nearby)
+        if len(verified) == len(candidates):
+            return text, outcome
+        left_out = sum(one.reason in (UNKNOWN, BROKEN) for one in rejected)
+        return f"{text}\n{told(candidates, len(verified), left_out)}", outcome
 
     return StructuredTool.from_function(
         verify_locations,
@@ -143,76 +127,47 @@ def compare(
 
     Returns:
         The candidates that are places, the best first, and why each other was dropped.
+
+    Raises:
+        InputError: the photo's vector or the encoder's temperature is no number to compare by.
+        UnavailableError: the encoder gave other rows than one for each place.
     """
     labels, rejected = distinct_places(candidates)
     if not labels:
         return [], rejected
     points: Points = np.array(sorted(labels), dtype=np.float64)
-    locations = encoder.encode_locations(points)
-    card = encoder.card
-    cosines = alignment_scores(card, {card.alignment: vector[None]}, locations)[0]
-    known = locations[card.alignment].any(axis=1)
-    rejected += [
-        Rejection(value=_shown(*point), reason="the encoder knows nothing of that place")
-        for point in points[~known].tolist()
-    ]
-    rounded = np.round(cosines[known].astype(np.float64), COSINE_DIGITS)
-    shares = softmax(card.temperature * rounded)
+    found = score_locations(encoder, vector, points)
+    for these, reason in ((found.broken, BROKEN), (~found.known & ~found.broken, UNKNOWN)):
+        rejected += [Rejection(value=_shown(*one), reason=reason) for one in points[these].tolist()]
+    cosines = found.cosines[found.known]
     verified = [
         Verified(latitude, longitude, labels[latitude, longitude], float(cosine), float(share))
         for (latitude, longitude), cosine, share in zip(
-            points[known].tolist(), rounded, shares, strict=True
+            points[found.known].tolist(),
+            cosines,
+            softmax(_temperature(encoder.card) * cosines),
+            strict=True,
         )
     ]
     return sorted(verified, key=lambda v: (-v.cosine, v.latitude, v.longitude)), rejected
+
+
+def _temperature(card: "EncoderCard") -> float:
+    if not (math.isfinite(card.temperature) and card.temperature > 0):
+        raise InputError(
+            f"encoder {card.name!r} has temperature {card.temperature}, a number above 0 is "
+            "needed; get its weights again"
+        )
+    return card.temperature
 
 
 def softmax(logits: Points) -> Points:
     """Return shares that sum to 1, `[N]`, finite for every finite input; empty for none."""
     if not len(logits):
         return logits
-    powers: Points = np.exp(logits - logits.max())
+    with np.errstate(over="ignore"):  # of a difference: its power is then 0
+        powers: Points = np.exp(logits - logits.max())
     return np.asarray(powers / powers.sum(), dtype=np.float64)
-
-
-def distinct_places(
-    candidates: Sequence[ProposedPlace],
-) -> tuple[dict[tuple[float, float], str], list[Rejection]]:
-    """Return the label of each distinct place among candidates, and why others were dropped.
-
-    Longitudes come out in [-180, 180); a place named twice keeps the first label in the alphabet.
-    """
-    labels: dict[tuple[float, float], str] = {}
-    rejected: dict[tuple[str, str], Rejection] = {}
-    for one in candidates:
-        place = _place(one.latitude, one.longitude)
-        if isinstance(place, str):
-            value = f"{one.label!r} {_written(one.latitude)}, {_written(one.longitude)}"
-            rejected[value, place] = Rejection(value=value, reason=place)
-        else:
-            held = labels.get(place, one.label)
-            labels[place] = min(filter(None, (held, one.label)), default="")
-    return labels, [rejected[key] for key in sorted(rejected)]
-
-
-def _place(latitude: JsonValue, longitude: JsonValue) -> tuple[float, float] | str:
-    """Return the coordinate, or why it is none."""
-    from geo.sphere import wrap_longitude
-
-    for name, value, limit in (("latitude", latitude, 90), ("longitude", longitude, 360)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{name} is no number"
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"{name} is not finite"
-        if abs(value) > limit:
-            return f"{name} is outside -{limit} to {limit} degrees"
-    assert isinstance(latitude, int | float)
-    assert isinstance(longitude, int | float)
-    if latitude == 0 and longitude == 0:
-        return "0, 0 is how a missing position is written"
-    turned = float(wrap_longitude(round(float(longitude), SAME_DIGITS)))
-    # Adding zero makes -0.0 the same key as 0.0.
-    return round(float(latitude), SAME_DIGITS) + 0.0, round(turned, SAME_DIGITS) + 0.0
 
 
 def _reply(
@@ -251,9 +206,9 @@ def _reply(
 def _evidence(card: "EncoderCard", verified: Sequence[Verified]) -> tuple[Evidence, ...]:
     from geo.regions import country_at
 
-    told = [one for one in verified if one.share >= LEAST_SHARE]
-    best = told[0]
-    countries = country_at([[one.latitude, one.longitude] for one in told])
+    likely = [one for one in verified if one.share >= LEAST_SHARE] or verified[:1]
+    best = likely[0]
+    countries = country_at([[one.latitude, one.longitude] for one in likely])
     candidates = tuple(
         Candidate(
             latitude=one.latitude,
@@ -266,7 +221,7 @@ def _evidence(card: "EncoderCard", verified: Sequence[Verified]) -> tuple[Eviden
             label=one.label,
             country=country,
         )
-        for rank, (one, country) in enumerate(zip(told, countries, strict=True), start=1)
+        for rank, (one, country) in enumerate(zip(likely, countries, strict=True), start=1)
     )
     name = f"{best.label!r} at " if best.label else ""
     fits = f"{name}{best.latitude:.3f}, {best.longitude:.3f} fits best"
@@ -290,13 +245,6 @@ def _record(one: Verified) -> dict[str, JsonValue]:
         "cosine": one.cosine,
         "share": round(one.share, 6),
     }
-
-
-def _written(value: JsonValue) -> str:
-    """Return what was given as text; Python writes no integer of thousands of digits."""
-    if isinstance(value, int) and abs(value) > 1_000_000:
-        return f"a number of {value.bit_length()} bits"
-    return repr(value)[:60]
 
 
 def _shown(latitude: float, longitude: float) -> str:
