@@ -33,8 +33,9 @@ class CalibrationError(Record):
         photos: with this confidence and an answer; others make no claim that could be wrong.
         error: expected calibration error, the mean over bins of |share right - confidence|
             (Naeini et al., AAAI 2015), over bins of equal numbers of photos.
-        debiased: less what chance alone would add in bins of this size, not below 0 (Kumar, Liang
-            and Ma, Verified uncertainty calibration, NeurIPS 2019, for the absolute error).
+        debiased: less what chance is seen to add in bins of this size, not below 0 (Kumar, Liang
+            and Ma, Verified uncertainty calibration, NeurIPS 2019, for the absolute error); what
+            remains for an honest confidence is smaller, not nothing.
         brier: mean squared difference of confidence and outcome.
     """
 

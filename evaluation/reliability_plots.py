@@ -4,10 +4,11 @@ Colours are those of Okabe and Ito, which colour-blind people tell apart; lines 
 style, and marks in shape. No text that others wrote is drawn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Given = ParamSpec("Given")
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-"},
@@ -68,15 +70,14 @@ def draw_all(
         raise InputError(f"pictures as {ending!r}: give svg or png")
     if not len(assessed):
         raise InputError("0 photos give no picture: give at least 1")
+    figures = {
+        "coverage": coverage_plot(assessed),
+        "reliability": reliability_diagram(assessed, within_km),
+        "risk-coverage": risk_coverage_plot(assessed, within_km),
+        "sharpness": sharpness_plot(assessed),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    with _styled():
-        figures = {
-            "coverage": coverage_plot(assessed),
-            "reliability": reliability_diagram(assessed, within_km),
-            "risk-coverage": risk_coverage_plot(assessed, within_km),
-            "sharpness": sharpness_plot(assessed),
-        }
-        return tuple(_saved(one, folder / f"{name}.{ending}") for name, one in figures.items())
+    return tuple(save(one, folder / f"{name}.{ending}") for name, one in figures.items())
 
 
 def _styled() -> AbstractContextManager[None]:
@@ -90,12 +91,26 @@ def _styled() -> AbstractContextManager[None]:
     return styled
 
 
-def _saved(figure: "Figure", path: Path) -> Path:
+def _in_style(draw: "Callable[Given, Figure]") -> "Callable[Given, Figure]":
+    """Let a picture be drawn in `STYLE`, and nothing else of the process."""
+
+    @wraps(draw)
+    def drawn(*values: Given.args, **options: Given.kwargs) -> "Figure":
+        with _styled():
+            return draw(*values, **options)
+
+    return drawn
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a picture as its ending says; the same picture is the same bytes."""
     unchanging = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(path, dpi=110, metadata=unchanging)
+    with _styled():
+        figure.savefig(path, dpi=110, metadata=unchanging)
     return path
 
 
+@_in_style
 def coverage_plot(assessed: Assessed) -> "Figure":
     """Draw the share of truths that lie inside the radius of every level, against the level."""
     figure, axes = _square("share of belief that the radius holds", "share of truths inside")
@@ -134,6 +149,7 @@ def _with_intervals(
     axes.errorbar(x, y, yerr=reach, label=label, **style)
 
 
+@_in_style
 def reliability_diagram(assessed: Assessed, within_km: float) -> "Figure":
     """Draw how often answers of about equal confidence are right, and how many there are."""
     from matplotlib.figure import Figure
@@ -166,6 +182,7 @@ def _bins(axes: "Axes", error: CalibrationError, look: dict[str, Any], mark: str
     _with_intervals(axes, x, y, limits, look["color"], label, mark, look["linestyle"])
 
 
+@_in_style
 def risk_coverage_plot(
     assessed: Assessed, within_km: float, others: Mapping[str, Any] | None = None
 ) -> "Figure":
@@ -204,6 +221,7 @@ def _unranked(assessed: Assessed) -> int | None:
     return missing if has.any() and missing else None
 
 
+@_in_style
 def sharpness_plot(assessed: Assessed) -> "Figure":
     """Draw how large the radii of each level are, and the distances to the truth."""
     figure, axes = _square("km", "share of photos with at most this")
