@@ -11,7 +11,6 @@ miss. From these lists follow, for every threshold and out of all photos, failur
   the stage after the last that still had it.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,18 +20,16 @@ from pydantic import Field
 
 from evaluation.ledger_ranks import (
     NONE,
-    Distance,
-    Operator,
     Ranks,
     carried_ranks,
     listed,
     ranks_of,
 )
+from evaluation.metrics import THRESHOLDS_KM, Distance, Operator, checked_thresholds
 from evaluation.runs import STAGES, Run, RunRow, StageName
 from geo.errors import InputError
 from tools.evidence import Record
 
-THRESHOLDS_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
 KS = (1, 5, 10, 20)
 ALL = "all"
 
@@ -117,7 +114,7 @@ def ledgers_of(
 
     Args:
         runs: 1 or more, such as three seeds.
-        thresholds_km: each once, in the order wanted.
+        thresholds_km: distances; the ledger has each once, rising.
         distance: geodesics on the WGS84 ellipsoid, or great circles on a sphere of 6371 km.
         operator: whether a point exactly at the threshold counts: `le` yes, `lt` no.
 
@@ -125,7 +122,7 @@ def ledgers_of(
         InputError: no run, a run without photos or with one twice, runs of different recipes or
             photos, a threshold that is none, or a row whose stages end elsewhere than its answer.
     """
-    limits = _limits(thresholds_km)
+    limits = checked_thresholds(thresholds_km)
     _refuse_unlike(runs)
     stages = _stages(runs)
     return [_ledger(run, stages, limits, distance, operator) for run in runs]
@@ -172,14 +169,18 @@ def _ledger(
         distance=distance,
         operator=operator,
         stages=stages,
-        ran={s: len(rows) if s == "final" else sum(s in r.stages for r in rows) for s in stages},
+        ran={s: sum(_ran(row, s) for row in rows) for s in stages},
         silent={s: _silent(rows, s) for s in stages},
         levels=tuple(levels),
     )
 
 
+def _ran(row: RunRow, stage: StageName) -> bool:
+    return stage in row.stages or (stage == "final" and row.status != "failed")
+
+
 def _silent(rows: Sequence[RunRow], stage: StageName) -> int:
-    return sum(not listed(r, stage) and (stage in r.stages or stage == "final") for r in rows)
+    return sum(_ran(row, stage) and not listed(row, stage) for row in rows)
 
 
 def _level(
@@ -260,18 +261,6 @@ def _stages(runs: Sequence[Run]) -> tuple[StageName, ...]:
     """Return the stages that any photo of any run has, in their order; the final one always."""
     there = {stage for run in runs for row in run.rows.values() for stage in row.stages}
     return tuple(stage for stage in STAGES if stage in there or stage == "final")
-
-
-def _limits(thresholds_km: Sequence[float]) -> list[float]:
-    limits = [float(limit) for limit in thresholds_km]
-    if not limits:
-        raise InputError("0 thresholds were given, 1 or more are needed, in km")
-    for limit in limits:
-        if not math.isfinite(limit) or limit <= 0:
-            raise InputError(f"threshold {limit:g} km is none: give a finite one above 0")
-    if twice := [limit for limit, count in Counter(limits).items() if count > 1]:
-        raise InputError(f"threshold {twice[0]:g} km is given twice; give it once")
-    return limits
 
 
 def _refuse_unlike(runs: Sequence[Run]) -> None:

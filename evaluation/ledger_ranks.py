@@ -1,17 +1,15 @@
 """How far down each stage's list the first point near enough is: what the ledger is made of."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.metrics import Distance, Operator
 from evaluation.runs import Point, RunRow, StageName, Truth
 from geo import sphere
 from geo.errors import InputError
 
-Distance = Literal["wgs84", "haversine"]
-Operator = Literal["le", "lt"]
 Ranks = NDArray[np.int64]
 NONE = np.iinfo(np.int64).max
 """Rank of what is in no list."""
