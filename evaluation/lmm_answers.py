@@ -47,7 +47,8 @@ class ModelAnswer(Record):
         confidence: as stated, on the file's own scale.
         place: name of a place, also where there is no coordinate.
         country: as the model writes it.
-        why_none: why there is no coordinate; empty where there is one.
+        why_none: why there is no coordinate, its kind before the first colon; empty where there
+            is one.
     """
 
     image_id: str
@@ -158,7 +159,7 @@ def stated_confidence(text: str) -> float | None:
 def _why(read: ReadGuess) -> str:
     if read.rejected:
         first = read.rejected[0]
-        return f"rejected {_line(first.value)[:60]!r}: {_line(first.reason)}"[:REASON_LETTERS]
+        return f"rejected: {_line(first.value)[:60]!r}: {_line(first.reason)}"[:REASON_LETTERS]
     if read.guess:
         return "names a place without a coordinate"
     if any(problem.kind == "refusal" for problem in read.problems):
