@@ -91,6 +91,12 @@ def _styled() -> AbstractContextManager[None]:
     return styled
 
 
+def check_drawable() -> None:
+    """Raise ConfigError where matplotlib is missing, before work is done that ends in pictures."""
+    with _styled():
+        pass
+
+
 def _in_style(draw: "Callable[Given, Figure]") -> "Callable[Given, Figure]":
     """Let a picture be drawn in `STYLE`, and nothing else of the process."""
 
