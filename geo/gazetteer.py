@@ -18,6 +18,7 @@ from geo.errors import InputError
 from geo.gazetteer_build import Progress, Settlement, build
 from geo.gazetteer_file import GazetteerFile
 from geo.gazetteer_file import default_path as default_path
+from geo.named_areas import AreaIndex, NamedArea
 from geo.names import bears_accents, errors_allowed, fold, spelling_key, trigrams
 
 if TYPE_CHECKING:
@@ -215,6 +216,23 @@ class Gazetteer:
         rows = self._file.rows(query, (fold(name).removeprefix("the "),))
         return [code for (code,) in rows]
 
+    def find_areas(self, name: str, countries: Collection[str] | None = None) -> list[NamedArea]:
+        """Return the first-level areas and regions called `name`, the most populous first.
+
+        Args:
+            name: in English, or as some people call it themselves (`Toscana`).
+            countries: ISO 3166-1 alpha-2 codes, in one of which a part of it must lie.
+
+        Raises:
+            UnavailableError: the file is damaged.
+        """
+        allowed = None if countries is None else {code.upper() for code in countries}
+        return [
+            area
+            for area in self._areas.find(name)
+            if allowed is None or any(country in allowed for country, _ in area.members)
+        ]
+
     def nearest(
         self, latitude: float, longitude: float, country: str | None = None, limit: int = 1
     ) -> list[tuple[Place, float]]:
@@ -287,6 +305,10 @@ class Gazetteer:
     @cached_property
     def _name_lengths(self) -> NDArray[np.uint8]:
         return np.frombuffer(self._file.series("lengths"), dtype=np.uint8)
+
+    @cached_property
+    def _areas(self) -> AreaIndex:
+        return AreaIndex(self._file.rows)
 
     @cached_property
     def _nearest_index(self) -> "NearestIndex":

@@ -15,6 +15,7 @@ from agent.drivers import Decision
 from agent.factors import Settlements
 from agent.state import State
 from geo.gazetteer import Gazetteer, Place
+from geo.named_areas import NamedArea
 from tools.evidence import ToolReply
 from tools.read_text import TextLine, TextReader
 
@@ -119,6 +120,9 @@ class FakeGazetteer(Gazetteer):
 
     def find_country(self, name: str) -> list[str]:
         return ["DE"] if name in ("Germany", "DE") else []
+
+    def find_areas(self, name: str, countries: Collection[str] | None = None) -> list[NamedArea]:
+        return []
 
     def nearest(
         self, latitude: float, longitude: float, country: str | None = None, limit: int = 1

@@ -1,10 +1,11 @@
 """`use_hint`: turn what the person asking says about the place into evidence.
 
 A hint is a claim: it weighs, it does not decide. It is read as a coordinate, else as names
-of countries and settlements.
+of countries, regions and settlements.
 """
 
 import re
+from collections.abc import Sequence
 
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from geo.coordinate import Coordinate
 from geo.errors import InputError
 from geo.gazetteer import Place
+from geo.named_areas import NamedArea
+from geo.names import fold
+from geo.regions import country_name
 from geo.written_pairs import NULL_ISLAND
 from tools.evidence import Candidate, Evidence, Rejection, ToolOutcome, ToolReply
 from tools.workbench import Workbench
@@ -20,6 +24,9 @@ HINT_WEIGHT = 0.8
 """How far a person's hint is followed; contradicted by a verified match it loses."""
 COORDINATE_KM = 5.0
 LOCALITY_KM = 25.0
+PLACES = 5
+LEAST_SHARE = 0.05
+"""Of what one name may mean, what has less of the most populous one's population is not meant."""
 LONGEST_NAME = 4
 """Words in the longest place name that is tried."""
 SHORTEST_NAME = 3
@@ -60,7 +67,8 @@ def make_use_hint(bench: Workbench) -> BaseTool:
             return text, ToolOutcome(rejected=(dropped,), data={"understood": False})
         if evidence is None:
             text = (
-                f"The hint {hint[:80]!r} names no coordinate, country or settlement that is known."
+                f"The hint {hint[:80]!r} names no coordinate, country, region or settlement that "
+                "is known."
             )
             return text, ToolOutcome(data={"understood": False})
         return f"{evidence.summary} Evidence {evidence.id}.", ToolOutcome(
@@ -113,26 +121,15 @@ def _as_coordinate(hint: str) -> Evidence | None:
 
 
 def _as_names(hint: str, bench: Workbench) -> Evidence | None:
-    """Read settlements inside the countries named, or else the countries alone."""
+    """Read settlements and areas inside the countries named, or else the countries alone."""
     phrases = _phrases(hint)
     codes = sorted({code for phrase in phrases for code in bench.gazetteer.find_country(phrase)})
-    places = _places(phrases, codes, bench)
-    if places:
-        total = sum(place.population + 1 for place in places)
+    found = _places(phrases, codes, bench)
+    if found:
+        total = sum(one.population + 1 for one in found)
         candidates = tuple(
-            Candidate(
-                latitude=place.latitude,
-                longitude=place.longitude,
-                radius_km=LOCALITY_KM,
-                score=(place.population + 1) / total,
-                rank=rank,
-                source="hint",
-                kind="hint",
-                label=f"{place.name}, {place.country}",
-                reference=str(place.geoname_id),
-                country=place.country,
-            )
-            for rank, place in enumerate(places, start=1)
+            _candidate(one, (one.population + 1) / total, rank)
+            for rank, one in enumerate(found, start=1)
         )
         names = ", ".join(candidate.label for candidate in candidates[:3])
         return _evidence(f"The hint names {names}.", candidates, {})
@@ -143,13 +140,75 @@ def _as_names(hint: str, bench: Workbench) -> Evidence | None:
     return None
 
 
-def _places(phrases: list[str], codes: list[str], bench: Workbench) -> list[Place]:
+def _candidate(one: Place | NamedArea, score: float, rank: int) -> Candidate:
+    """Return a settlement within 25 km, or an area with its extent."""
+    extent, reference = (
+        (LOCALITY_KM, str(one.geoname_id)) if isinstance(one, Place) else (one.radius_km, "")
+    )
+    return Candidate(
+        latitude=one.latitude,
+        longitude=one.longitude,
+        radius_km=extent,
+        score=score,
+        rank=rank,
+        source="hint",
+        kind="hint",
+        label=", ".join(filter(None, (one.name, one.country))),
+        reference=reference,
+        country=one.country,
+    )
+
+
+def _places(phrases: list[str], codes: list[str], bench: Workbench) -> Sequence[Place | NamedArea]:
+    """Return what the first phrase that names something names, the most populous first.
+
+    A settlement in an area that is named too comes before all else: `Paris, Texas`. A region and a
+    settlement of one name are both meant, by their population: so nobody's Tuscany is a suburb of
+    Calgary, and New York is a state and a city.
+    """
+    named = {phrase: bench.gazetteer.find_areas(phrase) for phrase in phrases}
     for phrase in phrases:
-        if not bench.gazetteer.find_country(phrase):
-            found = bench.gazetteer.find(phrase, countries=codes or None, limit=5, fuzzy=False)
-            if found := [place for place in found if not _is_code(place.matched, phrase)]:
-                return found
+        around = [area for other in phrases if other != phrase for area in named[other]]
+        if found := _inside(phrase, around, bench):
+            return found
+    for phrase in phrases:
+        country = bench.gazetteer.find_country(phrase)
+        settled = [] if country else _settlements(phrase, codes or None, bench)
+        alike: list[Place | NamedArea] = [*_areas(phrase, codes, bench), *settled]
+        if alike:
+            most = max(one.population for one in alike)
+            kept = [one for one in alike if one.population >= LEAST_SHARE * most]
+            return sorted(kept, key=lambda one: -one.population)
     return []
+
+
+def _inside(phrase: str, areas: list[NamedArea], bench: Workbench) -> list[Place]:
+    """Return the settlements called so in areas that other phrases name."""
+    if not areas or bench.gazetteer.find_country(phrase):
+        return []
+    members = {member for area in areas for member in area.members}
+    found = _settlements(phrase, sorted({country for country, _ in members}), bench, limit=200)
+    return [place for place in found if (place.country, place.admin1) in members][:PLACES]
+
+
+def _areas(phrase: str, codes: list[str], bench: Workbench) -> list[NamedArea]:
+    """Return the areas called so, inside the countries named.
+
+    Of a name that is a country's own, only where another country is named with it: `Georgia, USA`.
+    Scotland is an area though it is called a country: it lies in another one.
+    """
+    called = bench.gazetteer.find_country(phrase)
+    if fold(phrase) not in {fold(country_name(code)) for code in called}:
+        return bench.gazetteer.find_areas(phrase, codes or None)
+    others = [code for code in codes if code not in called]
+    return bench.gazetteer.find_areas(phrase, others) if others else []
+
+
+def _settlements(
+    phrase: str, codes: list[str] | None, bench: Workbench, limit: int = PLACES
+) -> list[Place]:
+    found = bench.gazetteer.find(phrase, countries=codes, limit=limit, fuzzy=False)
+    return [place for place in found if not _is_code(place.matched, phrase)]
 
 
 def _is_code(name: str, phrase: str) -> bool:
