@@ -60,7 +60,8 @@ def _rows(judged: "Judged") -> Iterator[tuple[str, str]]:
     for curve in honesty.risk:
         yield f"area under risk, {_NAMES[curve.name]}", _number(curve.aurc, curve.aurc_interval)
     for apart in honesty.differences:
-        yield "  belief less word, better below 0", _number(apart.difference, apart.interval, sign="+")
+        label = "  belief less word, better below 0"
+        yield label, _number(apart.difference, apart.interval, sign="+")
     yield from _costs(judged.abstention)
 
 
