@@ -34,7 +34,8 @@ def print_comparison(found: "Comparison", console: "Console") -> None:
         f"{found.photos:,} photos; without an answer, a miss everywhere: A {found.a_failures:,}, "
         f"B {found.b_failures:,}"
     )
-    console.print(how(found.distance, found.operator, found.resamples, found.level, found.authors))
+    intervals = (found.resamples, found.level, found.authors)
+    console.print(how(found.distance, found.operator, *intervals, naive=False))
     console.print(
         "Differences are B minus A; won and lost count photos that only B, only A has right; p is "
         "of McNemar's exact test, which takes photos for independent."
@@ -70,7 +71,7 @@ def _accuracies(found: "Comparison") -> "Table":
 
 
 def _wholes(found: "Comparison") -> "Table":
-    table = new_table("", "A", "B", "B - A", "Naive", "By author")
+    table = new_table("", "A", "B", "B - A", "By author")
     rows = (
         ("GeoScore", found.a_geoscore, found.b_geoscore, found.geoscore),
         ("median", found.a_median_km, found.b_median_km, found.median_difference_km),
@@ -81,7 +82,6 @@ def _wholes(found: "Comparison") -> "Table":
             amount(ours, figure.unit),
             amount(theirs, figure.unit),
             amount(figure.value, figure.unit, sign=True),
-            span(figure.naive, figure.unit, sign=True),
             span(figure.clustered, figure.unit, sign=True),
         )
     table.caption = f"median, B - A: of each of {found.both_answered:,} photos that both answered"

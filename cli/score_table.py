@@ -36,8 +36,16 @@ def print_score(score: "Score", console: "Console") -> None:
     notes(console, score.notes)
 
 
-def how(distance: Distance, operator: Operator, resamples: int, level: float, authors: int) -> str:
-    """Say how distances were measured and what intervals are."""
+def how(
+    distance: Distance,
+    operator: Operator,
+    resamples: int,
+    level: float,
+    authors: int,
+    *,
+    naive: bool = True,
+) -> str:
+    """Say how distances were measured and what intervals are; `naive` if both kinds are shown."""
     said = f"Distance: {DISTANCES[distance]}; within means distance {SIGNS[operator]} threshold."
     if not resamples:
         return said + " No intervals."
@@ -47,10 +55,10 @@ def how(distance: Distance, operator: Operator, resamples: int, level: float, au
             f"{said}\n{drawn}; no authors are known, so photos are taken for independent, which "
             "makes intervals too narrow where they are not."
         )
-    return (
-        f"{said}\n{drawn}; naive: over photos, as if independent; by author: over {authors:,} "
-        "authors with all their photos (the one to trust)."
-    )
+    by_author = f"by author: over {authors:,} authors with all their photos"
+    if naive:
+        by_author = f"naive: over photos, as if independent; {by_author} (the one to trust)"
+    return f"{said}\n{drawn}; {by_author}."
 
 
 def notes(console: "Console", said: Iterable[str]) -> None:
@@ -72,7 +80,7 @@ def span(interval: "Interval | None", unit: str, *, sign: bool = False) -> str:
     """Return an interval and its standard error; a dash where there is none."""
     if interval is None:
         return "–"
-    digits = DECIMALS[unit] if unit == "percent" else 0
+    digits = DECIMALS[unit] if unit == "percent" or sign else 0
     form = f"{'+' if sign else ''},.{digits}f"
     ends = " to " if sign else "–"
     return (
@@ -162,8 +170,8 @@ def _spans(figure: "Figure") -> tuple[str, str]:
 
 def _sliced(column: str, slices: "Sequence[Slice]") -> "Table":
     thresholds = [f"{one.threshold_km:,g}" for one in slices[0].accuracies]
-    name = f"{printable(column, 40)}, % within km"
-    table = new_table(name, "Photos", "Answered", *thresholds, "Median")
+    table = new_table(printable(column, 40), "Photos", "Answered", *thresholds, "Median")
+    table.caption = "% of photos within km"
     for one in slices[:SHOWN_SLICES]:
         table.add_row(
             plain(one.label),

@@ -19,8 +19,10 @@ from tools.evidence import Record
 
 IndexArray = NDArray[np.intp]
 MAX_RESAMPLES = 100_000
-_BLOCK = 500_000
-"""Counts drawn at once: 2 MB, which caches hold."""
+_BLOCK = 100_000
+"""Counts drawn at once: under 1 MB, which caches hold."""
+_NEAR, _AT_LEAST = 12, 64
+"""Medians are looked for within a twelfth of all photos on either side, at least 64."""
 
 
 class Interval(Record):
@@ -137,14 +139,13 @@ def resample(
     ranks = [_Ranked(column, clusters) for column in (medians.T if medians is not None else ())]
     sums, middles = [], []
     for counts in _draws(number, resamples, seed):
-        sums.append(counts.astype(np.float64) @ totals)
-        middles.append(np.stack([one.medians(counts) for one in ranks], axis=1) if ranks else None)
-    found = [one for one in middles if one is not None]
-    empty = np.empty((resamples, 0))
-    return Resamples(np.concatenate(sums), np.concatenate(found) if found else empty, number, level)
+        sums.append(counts @ totals)
+        found = [one.medians(counts) for one in ranks]
+        middles.append(np.stack(found, axis=1) if found else np.empty((len(counts), 0)))
+    return Resamples(np.concatenate(sums), np.concatenate(middles), number, level)
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """Yield how often each cluster is drawn `[b, C]`, in blocks; rows are multinomial."""
     generator = np.random.default_rng(seed)
     most = max(1, _BLOCK // clusters)
@@ -153,26 +154,44 @@ def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int3
         drawn = generator.integers(0, clusters, size=(rows, clusters), dtype=np.int32)
         drawn += np.arange(rows, dtype=np.int32)[:, None] * np.int32(clusters)
         counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
-        yield counts.reshape(rows, clusters).astype(np.int32)
+        yield counts.reshape(rows, clusters).astype(np.float64)
 
 
 class _Ranked:
-    """Values in rising order with their clusters, so that each resample's median is a search."""
+    """Values in rising order with their clusters, so that each resample's median is a search.
+
+    Nearly all medians of resamples lie near that of the sample, so the search begins there; a
+    resample whose median does not is searched whole.
+    """
 
     def __init__(self, values: FloatArray, clusters: IndexArray) -> None:
         known = np.flatnonzero(np.isfinite(values))
         order = known[np.argsort(values[known], kind="stable")]
         self.values, self.clusters = values[order], clusters[order]
+        middle, reach = len(order) // 2, max(len(order) // _NEAR, _AT_LEAST)
+        self.near = slice(max(middle - reach, 0), middle + reach)
+        size = int(clusters.max()) + 1
+        before = np.bincount(self.clusters[: self.near.start], minlength=size)
+        self.sizes = np.stack([before, np.bincount(self.clusters, minlength=size)], axis=1)
 
-    def medians(self, counts: NDArray[np.int32]) -> FloatArray:
+    def medians(self, counts: FloatArray) -> FloatArray:
         """Return `[b]`, exactly the median of each photo repeated as often as it was drawn."""
         found = np.full(len(counts), np.nan)
+        before, total = (counts @ self.sizes.astype(np.float64)).T
+        halves, after = np.floor(total / 2), np.floor(total / 2) + 1
+        halves = np.where(total % 2 == 1, after, halves)
         if not len(self.values):
             return found
-        weights = np.cumsum(counts[:, self.clusters], axis=1, dtype=np.int32)
-        halves, odd = np.divmod(weights[:, -1], 2)
-        for row in np.flatnonzero(weights[:, -1]):
-            below = weights[row].searchsorted(halves[row] + odd[row])
-            above = weights[row].searchsorted(halves[row], "right")
-            found[row] = (self.values[below] + self.values[above]) / 2
+        reached = np.cumsum(counts[:, self.clusters[self.near]], axis=1) + before[:, None]
+        near = (before < halves) & (reached[:, -1] >= after)
+        for row in np.flatnonzero(near & (total > 0)):
+            found[row] = self._middle(reached[row], halves[row], after[row], self.near.start)
+        for row in np.flatnonzero(~near & (total > 0)):
+            whole = np.cumsum(counts[row, self.clusters])
+            found[row] = self._middle(whole, halves[row], after[row], 0)
         return found
+
+    def _middle(self, reached: FloatArray, half: float, after: float, first: int) -> float:
+        """Return the mean of the values drawn as number `half` and `after`, from 1."""
+        below, above = first + reached.searchsorted(half), first + reached.searchsorted(after)
+        return float(self.values[below] + self.values[above]) / 2

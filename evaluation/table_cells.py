@@ -20,13 +20,12 @@ def position(latitude: str, longitude: str) -> tuple[float, float] | Unanswered:
     Longitudes go to 360 on either side: some count them eastward alone.
     """
     north, east = _degrees("latitude", latitude, 90.0), _degrees("longitude", longitude, 360.0)
-    if isinstance(north, Unanswered) or isinstance(east, Unanswered):
-        wrong = north if isinstance(north, Unanswered) else east
-        assert isinstance(wrong, Unanswered)
-        if wrong.reason == TOO_FAR_NORTH and abs(number(longitude) or 180.0) <= 90.0:
-            return wrong._replace(reason=f"{TOO_FAR_NORTH}, swapped with the longitude?")
-        return wrong
-    return north, east
+    if isinstance(north, Unanswered):
+        turned = _degrees("longitude", latitude, 360.0), _degrees("latitude", longitude, 90.0)
+        if north.reason == TOO_FAR_NORTH and not any(isinstance(t, Unanswered) for t in turned):
+            return north._replace(reason=f"{TOO_FAR_NORTH}, swapped with the longitude?")
+        return north
+    return east if isinstance(east, Unanswered) else (north, east)
 
 
 def _degrees(name: str, text: str, limit: float) -> float | Unanswered:

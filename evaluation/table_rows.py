@@ -57,21 +57,17 @@ def read_rows(path: Path, what: str) -> Rows:
     """Return all rows of a table.
 
     Raises:
-        InputError: it cannot be read, is not UTF-8 text, or has no rows.
+        InputError: it cannot be read, or is no such text.
         UnavailableError: it is parquet and pyarrow is missing.
     """
     if path.is_dir():
         raise InputError(f"{what} {printable(str(path))!r} is a folder without a run; give a table")
     _refuse_size(path, what)
     if path.suffix.lower() in PARQUET:
-        rows = _of_objects(path, what, _parquet(path, what))
-    elif is_json(path):
-        rows = _of_objects(path, what, _json(path, what))
-    else:
-        rows = _of_text(path, what)
-    if not rows.cells:
-        raise InputError(f"{rows.shown} has no rows; give one row for each photo")
-    return rows
+        return _of_objects(path, what, _parquet(path, what))
+    if is_json(path):
+        return _of_objects(path, what, _json(path, what))
+    return _of_text(path, what)
 
 
 def _refuse_size(path: Path, what: str) -> None:

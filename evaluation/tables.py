@@ -202,6 +202,8 @@ def _essentials(rows: Rows) -> tuple[list[str], str, str]:
     image = _needed(rows, "image_id", IMAGE_COLUMNS)
     latitude = _needed(rows, "latitude", LATITUDES)
     longitude = _needed(rows, "longitude", LONGITUDES)
+    if not rows.cells:
+        raise InputError(f"{rows.shown} has no rows; give one row for each photo")
     ids = [row[image] for row in rows.cells]
     if "" in ids:
         raise InputError(
