@@ -17,8 +17,8 @@ from pydantic import JsonValue
 from agent.asking import Reply
 from agent.client_stream import Received
 from agent.client_wire import mend
+from agent.thinking import split_thinking
 
-OPEN, CLOSE = "<think>", "</think>"
 _FINISHES: dict[str, Literal["stop", "length", "tool_calls", "content_filter"]] = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
     "refusal": "content_filter", "safety": "content_filter", "function_call": "tool_calls",
@@ -80,24 +80,6 @@ def raw_calls(message: AIMessage) -> list[JsonValue]:
         shown = arguments if isinstance(arguments, str) else _plain(arguments)
         listed.append({"id": call["id"], "name": call["name"], "args": shown})
     return listed
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """Return what was said and what was thought aloud in `<think>` blocks.
-
-    A block without an end holds the rest; an end without a beginning, as where the template opens
-    the block itself, holds everything before.
-    """
-    if OPEN not in text and CLOSE not in text:
-        return text, ""
-    said, thought, rest = "", "", text
-    if CLOSE in rest and OPEN not in rest.partition(CLOSE)[0]:
-        thought, _, rest = rest.partition(CLOSE)
-    while OPEN in rest:
-        before, _, rest = rest.partition(OPEN)
-        block, _, rest = rest.partition(CLOSE)
-        said, thought = said + before, thought + block
-    return (said + rest).strip(), thought.strip()
 
 
 def _calls(

@@ -26,6 +26,7 @@ from agent.arguments import BAD, clean_arguments, fields_of, fit_arguments
 from agent.asking import Problem
 from agent.call_json import CutJsonError, LooseJsonError, read_json
 from agent.call_shapes import RawCall, ToolNames, make_problem, names_of, unknown_tool
+from agent.thinking import split_thinking
 from agent.written_calls import find_calls
 from tools.evidence import short_id
 
@@ -36,7 +37,6 @@ CUT = frozenset({"length", "time"})
 REFUSAL_LETTERS = 500
 """A longer reply that begins with regrets goes on to say something."""
 _ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
-_THINKING = re.compile(r"<(/?)(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THINKING_BLOCKS = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking"})
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['’]?m|i am|we are)\s+)?(?:(?:very |so |really )?sorry\b|i apologi[sz]e\b|"
@@ -228,35 +228,7 @@ def _prose(message: AIMessage) -> tuple[str, str]:
         if isinstance(text := message.additional_kwargs.get(key), str):
             thought.append(text)
     text, inside = split_thinking("".join(said))
-    return text, "\n".join([*thought, inside]).strip()
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """Return a reply without its `<think>` blocks, and what stands in them.
-
-    Chat templates may open the block themselves, so that only its end is in the reply. A block
-    without an end goes on to the first `<tool_call>`, or to the end.
-    """
-    said, thought = list[str](), list[str]()
-    at, inside = 0, False
-    for match in _THINKING.finditer(text):
-        closing = bool(match[1])
-        if closing and not inside and not thought:  # all so far was thought
-            thought, said = ["".join(said) + text[at : match.start()]], []
-        elif closing == inside:
-            (thought if inside else said).append(text[at : match.start()])
-        else:  # a tag inside of a block, or an end without a beginning: text
-            (thought if inside else said).append(text[at : match.end()])
-            at = match.end()
-            continue
-        at, inside = match.end(), not closing
-    rest = text[at:]
-    if inside and (call := rest.find("<tool_call>")) >= 0:
-        thought.append(rest[:call])
-        said.append(rest[call:])
-    else:
-        (thought if inside else said).append(rest)
-    return "".join(said).strip(), "\n".join(part.strip() for part in thought).strip()
+    return text.strip(), "\n".join([*thought, inside]).strip()
 
 
 def _silence(message: AIMessage, text: str, thought: str, finish: str) -> list[Problem]:

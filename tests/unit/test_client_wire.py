@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
-from agent.client_reply import assemble, split_thinking
+from agent.client_reply import assemble
 from agent.client_wire import REPLY_BYTES, WireError, read_reply
 
 
@@ -155,16 +155,3 @@ def test_a_code_within_the_stream_is_a_status() -> None:
     with pytest.raises(WireError, match="too long") as caught:
         _read(b'data: {"error": {"message": "too long", "code": "400"}}\n\n')
     assert caught.value.status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("text", "said", "thought"),
-    [
-        ("Lyon", "Lyon", ""), ("<think>hm</think>Lyon", "Lyon", "hm"),
-        ("hm</think> Lyon", "Lyon", "hm"), ("<think>hm", "", "hm"),
-        ("<think>a</think>x<think>b</think>y", "xy", "ab"), ("<think></think>Lyon", "Lyon", ""),
-        ("  spaced  ", "  spaced  ", ""),
-    ],
-)  # fmt: skip
-def test_thinking_is_split_off(text: str, said: str, thought: str) -> None:
-    assert split_thinking(text) == (said, thought)

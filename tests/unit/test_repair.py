@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
-from agent.repair import MAXIMUM_CALLS, read_calls, split_thinking
+from agent.repair import MAXIMUM_CALLS, read_calls
 from tests.unit.call_samples import PHOTO, TOOLS, ZOOM, broken, called, kinds, written
 
 FIND = {"name": "Paris", "countries": ["FR"]}
@@ -289,14 +289,6 @@ def test_refusals_are_known_by_how_they_begin(text: str) -> None:
 
 def test_regrets_before_an_answer_are_no_refusal() -> None:
     assert kinds(written("I cannot determine the spot, but I see this: " + "a sign; " * 100)) == []
-
-
-def test_thinking_is_split_off_wherever_its_tags_are() -> None:
-    assert split_thinking("<think>a</think>b<think>c</think>d") == ("bd", "a\nc")
-    assert split_thinking("a</think>b") == ("b", "a")
-    assert split_thinking("a <think> b") == ("a", "b")
-    assert split_thinking("<THINK>a<think>b</THINK>c")[0] == "c"
-    assert split_thinking("plain") == ("plain", "")
 
 
 def test_calls_in_fields_that_langchain_does_not_read() -> None:
