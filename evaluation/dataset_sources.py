@@ -156,10 +156,7 @@ def _place(found: Found, photos: "Images", image_id: str, cells: Cells) -> None:
 
 def _check(found: Found, shown: str, images: Path) -> None:
     if not found.truths:
-        why = f"; for example {found.left_out[0][0]!r}: {found.left_out[0][1]}"
-        raise InputError(
-            f"no row of {shown} has a usable truth{why if found.left_out else ', it is empty'}"
-        )
+        raise InputError(f"no row of {shown} has a usable truth; {_example(found)}")
     if not found.paths:
         packed = images.is_dir() and holds_archives(images)
         remedy = "unpack the archives in it" if packed else "give --images FOLDER that holds them"
@@ -167,6 +164,14 @@ def _check(found: Found, shown: str, images: Path) -> None:
             f"none of the {len(found.truths):,} photos of {shown} is in "
             f"{printable(os.fsencode(images))!r}, the first {found.truths[0].image_id!r}; {remedy}"
         )
+
+
+def _example(found: Found) -> str:
+    """Return why a first row cannot be used; or that there is none."""
+    if not found.left_out:
+        return "it is empty"
+    name, reason = found.left_out[0]
+    return f"for example {name!r}: {reason}"
 
 
 class Images:
@@ -255,10 +260,8 @@ def _gathered(source: FolderSource, shown: str) -> Found:
             found.truths.append(_of_position(record.name, record.position))
             found.paths[record.name] = record.content
     if not found.truths:
-        why = f", for example {found.left_out[0][0]!r}: {found.left_out[0][1]}"
         raise InputError(
-            f"no photo in {shown} has a known position{why if found.left_out else ''}; give "
-            "--truth CSV"
+            f"no photo in {shown} has a known position, {_example(found)}; give --truth CSV"
         )
     return found
 

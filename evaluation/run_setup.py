@@ -6,7 +6,7 @@ And the manifest that says so; a run is gone on with only under the same one.
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,9 +194,10 @@ def _told(
 
 def _other(folder: Path, differing: Mapping[str, tuple[JsonValue, JsonValue]]) -> ConfigError:
     """Return the error of a folder that holds another run."""
+    flat = dict(_flat(differing))
     said = "; ".join(
         f"{name} was {_short(was)}, now {_short(now)}"
-        for name, (was, now) in list(differing.items())[:SHOWN_DIFFERENCES]
+        for name, (was, now) in list(flat.items())[:SHOWN_DIFFERENCES]
     )
     return ConfigError(
         f"{printable(os.fsencode(folder))!r} holds another run: {said}; go on with the former "
@@ -204,7 +205,25 @@ def _other(folder: Path, differing: Mapping[str, tuple[JsonValue, JsonValue]]) -
     )
 
 
+def _flat(
+    differing: Mapping[str, tuple[JsonValue, JsonValue]],
+) -> Iterator[tuple[str, tuple[JsonValue, JsonValue]]]:
+    """Yield what differs, of two objects what differs in them."""
+    for name, (was, now) in differing.items():
+        if isinstance(was, dict) and isinstance(now, dict):
+            inner = {
+                f"{name}.{key}": (was.get(key), now.get(key))
+                for key in sorted(was.keys() | now.keys())
+                if was.get(key) != now.get(key)
+            }
+            yield from _flat(inner)
+        else:
+            yield name, (was, now)
+
+
 def _short(value: JsonValue) -> str:
+    if value is None:
+        return "not set"
     if isinstance(value, list):
         return f"{len(value):,} of them"
     return printable(json.dumps(value, ensure_ascii=False), SHOWN_LETTERS)
