@@ -134,17 +134,17 @@ def _notes(
     notes = []
     if unknown:
         notes.append(
-            f"{_count(len(unknown), 'prediction')} of photos that the truth does not know, left "
+            f"{counted(len(unknown), 'prediction')} of photos that the truth does not know, left "
             f"out: {_some(unknown)}"
         )
     if truths.missing:
         notes.append(
-            f"{_count(len(truths.missing), 'photo')} of the truth without a position, left out: "
+            f"{counted(len(truths.missing), 'photo')} of the truth without a position, left out: "
             f"{_some(truths.missing)}"
         )
     for kind, pairs in (("prediction", points), ("true position", truths.points)):
         if zeros := int((pairs == 0).all(axis=1).sum()):
-            notes.append(f"{_count(zeros, kind)} at 0, 0, counted like any other: no real place?")
+            notes.append(f"{counted(zeros, kind)} at 0, 0, counted like any other: no real place?")
     asked = {*truths.ids}
     for reason in {why.reason for name, why in predictions.unanswered.items() if name in asked}:
         found = (
@@ -168,9 +168,10 @@ def _strangers(predictions: Predictions, truths: Truths) -> InputError:
 def _refuse_difference(absent: int, unknown: Sequence[str], truths: Truths) -> None:
     if absent or unknown or truths.missing:
         raise InputError(
-            f"--strict: {absent:,} photos without a prediction, {len(unknown):,} predictions of "
-            f"unknown photos, {len(truths.missing):,} photos without truth; complete the tables, "
-            "or leave --strict out"
+            f"strict: {counted(absent, 'photo')} without a prediction, "
+            f"{counted(len(unknown), 'prediction')} of unknown photos, "
+            f"{counted(len(truths.missing), 'photo')} without truth; complete the tables, or do "
+            "without strict"
         )
 
 
@@ -211,7 +212,8 @@ def _in_memory(
     return ids, points, found
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return `1 photo`, `2 photos`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.photo_file import printable
-from evaluation.pairing import Points, predictions_from, truths_from
+from evaluation.pairing import Points, counted, predictions_from, truths_from
 from evaluation.tables import Predictions, Truths
 from geo.errors import InputError
 
@@ -42,13 +42,13 @@ def same_photos(
         return one, other, subset(known, kept), _left_out(left, rest)
     if ours != theirs:
         raise InputError(
-            f"A has {len(ours):,} photos and B {len(theirs):,}: {len(ours - theirs):,} are in A "
+            f"A has {counted(len(ours), 'photo')} and B {len(theirs):,}: {len(ours - theirs):,} in A "
             f"alone ({_first(ours - theirs)}), {len(theirs - ours):,} in B alone "
             f"({_first(theirs - ours)}); --common compares the {len(ours & theirs):,} of both"
         )
     neither = len(ids - ours)
-    notes = [f"{neither:,} photos of the truth are in neither: misses of both"] if neither else []
-    return one, other, known, notes if ours else []
+    told = f"{counted(neither, 'photo')} of the truth in neither A nor B: misses of both"
+    return one, other, known, [told] if neither else []
 
 
 def subset(truths: Truths, kept: set[str]) -> Truths:
@@ -83,9 +83,9 @@ def _truths(one: Predictions, other: Predictions) -> Truths:
 def _left_out(left: int, rest: int) -> list[str]:
     notes = []
     if left:
-        notes.append(f"{left:,} photos that only one of A and B has were left out (--common)")
+        notes.append(f"{counted(left, 'photo')} that only A or only B has, left out")
     if rest:
-        notes.append(f"{rest:,} photos of the truth that neither has were left out (--common)")
+        notes.append(f"{counted(rest, 'photo')} of the truth in neither A nor B, left out")
     return notes
 
 
