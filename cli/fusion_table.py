@@ -73,6 +73,7 @@ def _models(report: "FusionReport") -> "Table":
 
 def _print_comparison(comparison: "Comparison", console: "Console") -> None:
     which = SETS[comparison.subset].format(comparison.models)
+    which = which if comparison.models > 1 else "one model"
     full = comparison.subset == "all" and comparison.by == "cluster"
     console.print(f"[bold]{which[0].upper()}{which[1:]}[/], {SPLITS[comparison.by]}")
     rules = [one for one in sorted(comparison.rules, key=_order) if full or one.kind != "model"]

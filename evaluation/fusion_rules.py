@@ -5,12 +5,13 @@ A rule sees one photo at a time, and of other photos only how accurate each mode
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from evaluation.runs import Point
 from geo.sphere import FloatArray, medoid_index
-from tools.clustering import EPS_KM, dualgeo_rule, robust_clusters
+from tools.clustering import Clustering, DualGeoRanking, dualgeo_rule, robust_clusters
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class Votes:
     models: tuple[str, ...]
     asked: int
     best: Point | None
+
+    @cached_property
+    def clustering(self) -> Clustering:
+        """Where answers agree within 50 km, by `tools.clustering.robust_clusters`."""
+        return robust_clusters(self.points, self.weights.tolist(), self.models)
+
+    @cached_property
+    def dualgeo(self) -> DualGeoRanking:
+        """What DualGeo's rule makes of the answers."""
+        return dualgeo_rule(self.points)
 
 
 Rule = Callable[[Votes], Point | None]
@@ -60,18 +71,17 @@ def weighted_medoid(votes: Votes) -> Point | None:
 
 def cluster_medoid(votes: Votes) -> Point | None:
     """Return the medoid of the largest 50 km cluster; the strongest answer where none agree."""
-    clusters = robust_clusters(votes.points, votes.weights.tolist(), votes.models)
-    return _point(votes.points[clusters.best])
+    return _point(votes.points[votes.clustering.best])
 
 
 def dualgeo(votes: Votes) -> Point | None:
     """Return the first of DualGeo's ranking (arXiv 2604.25533): the nearest to its centre."""
-    return _point(votes.points[dualgeo_rule(votes.points).order[0]])
+    return _point(votes.points[votes.dualgeo.order[0]])
 
 
 def dualgeo_centre(votes: Votes) -> Point | None:
     """Return DualGeo's centre itself, an arithmetic mean that no model may have named."""
-    latitude, longitude = dualgeo_rule(votes.points).centre
+    latitude, longitude = votes.dualgeo.centre
     return latitude, longitude
 
 
@@ -100,12 +110,12 @@ RULES: Mapping[str, Rule] = {
 """All of them follow from the answers and the models' training accuracies alone."""
 
 
-def agreement(votes: Votes, eps_km: float = EPS_KM) -> float:
+def agreement(votes: Votes) -> float:
     """Return the share of all models asked that are in the largest 50 km cluster.
 
     A missing answer counts against; where no two agree, one of them does.
     """
-    clusters = robust_clusters(votes.points, votes.weights.tolist(), votes.models, eps_km).clusters
+    clusters = votes.clustering.clusters
     return (len(clusters[0].members) if clusters else 1) / votes.asked
 
 

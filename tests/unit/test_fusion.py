@@ -1,174 +1,278 @@
-"""Fusion: a photo's row depends on that photo alone; class ids are categories."""
+"""Rules that fuse answers: what each does, and that none learns from what it is judged on."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
-from encoders.fusion import (
-    CrossAttentionFusion,
-    PatchSegments,
-    ResNet18Segments,
-    class_shares,
-)
-from encoders.label_maps import UNLABELLED
+from agent.factors import Settlements
+from evaluation.answer_panel import away_km, panel_of
+from evaluation.fusion import Crossed, cross_validate, folds_of
+from evaluation.fusion_rules import RULES, Votes, agreement
+from evaluation.fusion_uncalibrated import RadiiAnswer, uncalibrated
+from evaluation.lmm_answers import ModelAnswer, Photo
+from evaluation.tables import Truths
 from geo.errors import InputError
+from tests.unit.fusion_samples import First, answers_of, drawn_panel, near, truths
 
-WIDTH = 16
-HEADS = 4
-
-
-def random_fusion() -> CrossAttentionFusion:
-    torch.manual_seed(0)
-    return CrossAttentionFusion(WIDTH, HEADS).eval()
+NAMED = [name for name in RULES if name not in ("DualGeo, its centre", "arithmetic mean")]
+"""Rules whose answer is one that a model gave."""
 
 
-def published_view(fusion: CrossAttentionFusion, rgb: Tensor, seg: Tensor) -> Tensor:
-    """The published arithmetic, `[B, W]` and `[B, W]` to `[B, W]`: heads first, then photos."""
-
-    def heads(vectors: Tensor) -> Tensor:
-        return vectors.reshape(len(vectors), HEADS, WIDTH // HEADS).permute(1, 0, 2)
-
-    query, key = heads(fusion.q_proj_rgb(rgb)), heads(fusion.k_proj_seg(seg))
-    value = heads(fusion.v_proj_seg(seg))
-    weights = (query @ key.mT / (WIDTH // HEADS) ** 0.5).softmax(dim=-1)
-    assert weights.shape == (HEADS, len(rgb), len(rgb)), "photos attend to photos"
-    mixed = (weights @ value).permute(1, 0, 2).reshape(len(rgb), WIDTH)
-    out: Tensor = fusion.norm_rgb(rgb + fusion.output_proj_rgb(mixed))
-    return out
+def votes(*points: tuple[float, float], stated: Sequence[float] = (), asked: int = 0) -> Votes:
+    count = len(points)
+    return Votes(
+        np.array(points, dtype=np.float64),
+        np.linspace(0.9, 0.1, count),
+        np.array(stated or [np.nan] * count),
+        tuple(f"m{number}" for number in range(count)),
+        asked or count,
+        points[0],
+    )
 
 
-def test_the_published_view_changes_with_the_batch_and_ours_does_not() -> None:
-    fusion = random_fusion()
-    rgb, seg = torch.randn(6, WIDTH), torch.randn(6, WIDTH)
-    alone = published_view(fusion, rgb[:1], seg[:1])[0]
-    crowd = published_view(fusion, rgb, seg)[0]
-    assert (alone - crowd).abs().max() > 1e-2
-    ours_alone, _ = fusion(rgb[:1], None, seg[:1, None])
-    ours_crowd, _ = fusion(rgb, None, seg[:, None])
-    torch.testing.assert_close(ours_alone[0], ours_crowd[0], atol=1e-6, rtol=0)
+def hits(crossed: Crossed, panel_truth: np.ndarray, rule: str, km: float = 25.0) -> float:
+    return float((crossed.outcomes[rule].km(panel_truth) <= km).mean())
 
 
-def test_with_one_token_a_side_ours_is_the_published_module_at_batch_one() -> None:
-    fusion = random_fusion()
-    rgb, seg = torch.randn(6, WIDTH), torch.randn(6, WIDTH)
-    ours, _ = fusion(rgb, None, seg[:, None])
-    rows = [published_view(fusion, rgb[i : i + 1], seg[i : i + 1])[0] for i in range(6)]
-    torch.testing.assert_close(ours, torch.stack(rows), atol=1e-6, rtol=0)
+def test_where_most_agree() -> None:
+    cast = votes((10, 10), (48.8, 2.3), (48.9, 2.4), (48.85, 2.35))
+    chosen = {name: rule(cast) for name, rule in RULES.items()}
+    assert chosen["best model"] == chosen["best model, else the next"] == (10, 10)
+    for name in ("medoid", "medoid of the largest cluster", "DualGeo"):
+        assert chosen[name] == (48.85, 2.35)
+    assert chosen["DualGeo, its centre"] == pytest.approx((48.85, 2.35))
+    assert chosen["arithmetic mean"] == pytest.approx((39.1375, 4.2625))
 
 
-def test_at_batch_one_the_published_attention_ignores_its_queries() -> None:
-    fusion = random_fusion()
-    rgb, seg = torch.randn(1, WIDTH), torch.randn(1, WIDTH)
-    before = published_view(fusion, rgb, seg)
-    with torch.no_grad():
-        fusion.q_proj_rgb.weight.mul_(-3)
-    torch.testing.assert_close(published_view(fusion, rgb, seg), before)
-    tokens = torch.randn(1, 5, WIDTH)
-    moved, _ = fusion(rgb, None, tokens)
-    with torch.no_grad():
-        fusion.q_proj_rgb.weight.mul_(-3)
-    assert (fusion(rgb, None, tokens)[0] - moved).abs().max() > 1e-3, "ours has a choice"
+def test_where_none_agree_the_strongest_is_kept() -> None:
+    cast = votes((60, 10), (0, 0), (1, 60))
+    assert RULES["medoid of the largest cluster"](cast) == (60, 10)
+    assert RULES["DualGeo, its centre"](cast) == pytest.approx((61 / 3, 70 / 3))
+    assert agreement(cast) == pytest.approx(1 / 3)
 
 
-def test_order_of_photos_and_of_segments_does_not_matter() -> None:
-    fusion = random_fusion()
-    pooled, tokens = torch.randn(4, WIDTH), torch.randn(4, 9, WIDTH)
-    segments = torch.randn(4, 7, WIDTH)
-    rgb, seg = fusion(pooled, tokens, segments)
-    turned = fusion(pooled.flip(0), tokens.flip(0), segments.flip(0))
-    torch.testing.assert_close(turned[0].flip(0), rgb, atol=1e-6, rtol=0)
-    torch.testing.assert_close(turned[1].flip(0), seg, atol=1e-6, rtol=0)
-    shuffled = fusion(pooled, tokens.flip(1), segments.flip(1))
-    torch.testing.assert_close(shuffled[0], rgb, atol=1e-5, rtol=0)
+def test_the_antimeridian_breaks_arithmetic_means_alone() -> None:
+    cast = votes((10, 179.9), (10, -179.9), (10, 179.95))
+    for name, rule in RULES.items():
+        point = rule(cast)
+        assert point is not None
+        away = away_km(np.array(point), np.array([10.0, 180.0]))
+        assert (away > 5000) == (name in ("arithmetic mean", "DualGeo, its centre")), name
 
 
-def test_both_sides_hear_the_other() -> None:
-    fusion = random_fusion()
-    given = [
-        torch.randn(1, *shape).requires_grad_() for shape in ((WIDTH,), (9, WIDTH), (7, WIDTH))
+def test_stated_confidence_picks_and_ties_go_to_the_strongest() -> None:
+    rule = RULES["verbal confidence"]
+    assert rule(votes((1, 1), (2, 2), (3, 3), stated=[3, 5, 5])) == (2, 2)
+    assert rule(votes((1, 1), (2, 2), stated=[np.nan, 1])) == (2, 2)
+    assert rule(votes((1, 1), (2, 2))) == (1, 1)
+
+
+def test_a_missing_answer_counts_against_agreement() -> None:
+    assert agreement(votes((1, 1), (1, 1.1), asked=2)) == 1
+    assert agreement(votes((1, 1), (1, 1.1), asked=10)) == pytest.approx(0.2)
+
+
+POINT = st.tuples(st.sampled_from([-90, -45.5, 0, 45.5, 90]), st.sampled_from([-180, -1, 0, 180]))
+
+
+@given(st.lists(POINT, min_size=1, max_size=6))
+def test_poles_antipodes_and_copies_give_an_answer(points: list[tuple[float, float]]) -> None:
+    cast = votes(*points)
+    for name, rule in RULES.items():
+        found = rule(cast)
+        assert found is not None
+        assert abs(found[0]) <= 90
+        assert abs(found[1]) <= 180
+        if name in NAMED:
+            assert any(found == point for point in points), name
+    assert 0 < agreement(cast) <= 1
+
+
+def test_folds_never_split_a_cluster_and_are_even() -> None:
+    clusters = np.repeat(np.arange(30), 3)
+    fold = folds_of(clusters, 10, 0, "cluster")
+    assert all(len({*fold[clusters == one]}) == 1 for one in range(30))
+    assert np.bincount(fold).tolist() == [9] * 10
+    assert np.bincount(folds_of(clusters, 7, 0, "photo")).tolist() == [13] * 6 + [12]
+    assert np.array_equal(fold, folds_of(clusters, 10, 0, "cluster"))
+    assert not np.array_equal(fold, folds_of(clusters, 10, 1, "cluster"))
+
+
+@pytest.mark.parametrize("folds", [0, 1, 31])
+def test_folds_that_cannot_be(folds: int) -> None:
+    with pytest.raises(InputError, match="folds of 30 groups of photos"):
+        folds_of(np.repeat(np.arange(30), 3), folds, 0, "cluster")
+
+
+class Watching:
+    """A rule that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.training: list[set[int]] = []
+
+    def fit(self, training: Sequence[Photo]) -> "Watching":
+        self.training.append({photo.cluster for photo in training})
+        return self
+
+    def answer(self, photo: Photo) -> None:
+        assert photo.cluster not in self.training[-1]
+
+
+def test_no_rule_sees_a_photo_of_the_place_it_is_judged_on() -> None:
+    watching = Watching()
+    panel = drawn_panel({"a": 0.8, "b": 0.5}, 40, per_place=4)
+    cross_validate(panel, {"watching": watching.fit}, folds=5, repeats=2)
+    assert len(watching.training) == 10
+    by_photo = Watching()
+    with pytest.raises(AssertionError):
+        cross_validate(panel, {"watching": by_photo.fit}, by="photo", folds=5, repeats=1)
+
+
+def test_the_truth_of_a_photo_has_no_part_in_its_own_answer() -> None:
+    panel = drawn_panel({"a": 0.8, "b": 0.75, "c": 0.7, "d": 0.2}, 30)
+    before = cross_validate(panel, {}, folds=3, repeats=1)
+    test = np.flatnonzero(folds_of(panel.clusters, 3, 0, "cluster") == 1)
+    moved = tuple(
+        replace(photo, truth=(0.0, 0.0)) if row in test else photo
+        for row, photo in enumerate(panel.photos)
+    )
+    after = cross_validate(replace(panel, photos=moved), {}, folds=3, repeats=1)
+    for name, outcome in before.outcomes.items():
+        same = outcome.points[0, test] == after.outcomes[name].points[0, test]
+        assert same.all(), name
+
+
+def test_one_strong_model_among_weak_ones() -> None:
+    panel = drawn_panel({"strong": 0.9, **{f"w{n}": 0.1 for n in range(5)}}, 60)
+    crossed = cross_validate(panel, {}, folds=5, repeats=1)
+    assert crossed.chosen == {"strong": 5}
+    assert crossed.hindsight == "strong"
+    own = panel.km[:, panel.models.index("strong")]
+    assert hits(crossed, panel.truth, "best model") == pytest.approx(float((own <= 25).mean()))
+    assert hits(crossed, panel.truth, "best model") > hits(crossed, panel.truth, "medoid") + 0.2
+    assert hits(crossed, panel.truth, "arithmetic mean") < 0.1
+
+
+def test_independent_models_that_agree_beat_each_of_them() -> None:
+    panel = drawn_panel({f"m{n}": 0.55 for n in range(7)}, 80)
+    crossed = cross_validate(panel, {}, folds=5, repeats=1)
+    best = float((panel.km <= 25).mean(axis=0).max())
+    for rule in ("medoid", "medoid of the largest cluster", "DualGeo"):
+        assert hits(crossed, panel.truth, rule) > best + 0.15
+    assert crossed.oracle_km.max() <= np.nanmax(np.where(panel.km < np.inf, panel.km, 0))
+
+
+def test_models_that_err_together_outvote_the_truth() -> None:
+    where = truths(60)
+    generator = np.random.default_rng(5)
+    same = generator.uniform((-60, -180), (70, 180), (60, 2))
+    answers = [
+        one
+        for number in range(3)
+        for one in answers_of(f"copy{number}", where.ids, near(same, 1, generator))
     ]
-    # One component: the squares of a normalised row always sum to the same.
-    for number, side in enumerate(fusion(*given)):
-        grads = torch.autograd.grad(side[0, 0], given, retain_graph=True)
-        assert all(float(grad.abs().max()) > 1e-5 for grad in grads), number
+    for model in ("good", "better"):
+        answers += answers_of(model, where.ids, near(where.points, 1, generator))
+    panel = panel_of(answers, where)
+    crossed = cross_validate(panel, {}, folds=5, repeats=1)
+    assert hits(crossed, panel.truth, "medoid of the largest cluster") == 0
+    assert hits(crossed, panel.truth, "best model") == 1
+    assert hits(crossed, panel.truth, "weighted medoid") == 1
 
 
-def test_where_nothing_is_learned_the_plain_vector_remains() -> None:
-    fusion = random_fusion()
-    for layer in (fusion.output_proj_rgb, fusion.output_proj_seg):
-        torch.nn.init.zeros_(layer.weight)
-        torch.nn.init.zeros_(layer.bias)
-    pooled = torch.randn(3, WIDTH)
-    rgb, _ = fusion(pooled, torch.randn(3, 9, WIDTH), torch.randn(3, 7, WIDTH))
-    torch.testing.assert_close(rgb, F.layer_norm(pooled, (WIDTH,)))
+def test_missing_answers_miss_or_are_replaced_as_the_rule_says() -> None:
+    where = truths(40)
+    generator = np.random.default_rng(1)
+    best = near(where.points, 1, generator)
+    best[::4] = np.nan
+    answers = answers_of("best", where.ids, best)
+    answers += answers_of("second", where.ids[:-1], near(where.points, 100, generator)[:-1])
+    panel = panel_of(answers, where)
+    assert panel.unasked == (("p039", "second"),)
+    crossed = cross_validate(panel, {"first": lambda training: First()}, folds=4, repeats=1)
+    assert hits(crossed, panel.truth, "best model", 2500) == 0.75
+    assert hits(crossed, panel.truth, "best model, else the next", 2500) == 1
+    assert np.isnan(crossed.outcomes["first"].points[0, ::4]).all()
+    assert np.isnan(crossed.stated["stated by the best model"][0, ::4]).all()
 
 
-def test_heads_that_do_not_divide_the_width() -> None:
-    with pytest.raises(InputError, match="5 attention heads do not divide a width of 16"):
-        CrossAttentionFusion(16, 5)
+def test_a_photo_without_any_answer_is_a_miss_of_all() -> None:
+    where = truths(10)
+    answers = answers_of("a", where.ids[:-1], where.points[:-1])
+    panel = panel_of(answers, where)
+    crossed = cross_validate(panel, {"first": lambda training: First()}, folds=2, repeats=1)
+    assert all(np.isnan(one.points[0, -1]).all() for one in crossed.outcomes.values())
+    assert crossed.agreement[0, -1] == 0
+    assert crossed.oracle_km[0, -1] == np.inf
 
 
-def test_class_shares_are_counted_by_hand() -> None:
-    labels = torch.zeros(2, 4, 4, dtype=torch.uint8)
-    labels[0, :2, 2:] = 1  # upper right patch
-    labels[0, 3, 3] = UNLABELLED  # one of four pixels, lower right
-    shares = class_shares(labels, classes=2, grid=2)
-    assert shares.shape == (2, 4, 3)
-    assert shares[0].tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0.75, 0, 0.25]]
-    assert shares[1].tolist() == [[1, 0, 0]] * 4
+def test_one_model_is_its_own_fusion() -> None:
+    panel = drawn_panel({"only": 0.5}, 12)
+    crossed = cross_validate(panel, {}, folds=3, repeats=1)
+    for name, outcome in crossed.outcomes.items():
+        assert np.allclose(outcome.points[0], panel.points[:, 0]), name
 
 
-@pytest.mark.parametrize(("side", "grid"), [(7, 3), (5, 5), (224, 8), (10, 4)])
-def test_every_pixel_counts_once_where_patches_do_not_divide_the_side(side: int, grid: int) -> None:
-    labels = torch.randint(0, 3, (2, side, side), dtype=torch.uint8)
-    shares = class_shares(labels, classes=3, grid=grid)
-    torch.testing.assert_close(shares.sum(-1), torch.ones(2, grid * grid))
-    rows = torch.bincount(torch.arange(side) * grid // side).float()
-    pixels = torch.outer(rows, rows).flatten()[:, None]
-    expected = torch.bincount(labels[0].flatten().long(), minlength=4).float()
-    torch.testing.assert_close((shares[0] * pixels).sum(0), expected)
+def test_the_five_strongest_are_chosen_in_training() -> None:
+    rights = {"s1": 0.9, "s2": 0.9, "s3": 0.9, "s4": 0.9, "s5": 0.9, "w1": 0.0, "w2": 0.0}
+    panel = drawn_panel(rights, 40)
+    strong = cross_validate(panel, {}, subset="strongest", folds=4, repeats=1)
+    weak = cross_validate(panel, {}, subset="weakest", folds=4, repeats=1)
+    assert strong.models == weak.models == 5
+    assert hits(strong, panel.truth, "medoid") > hits(weak, panel.truth, "medoid")
+    own = panel.columns([panel.models.index(f"s{n}") for n in range(1, 6)])
+    assert np.array_equal(strong.oracle_km[0], own.km.min(axis=1))
 
 
-@pytest.mark.parametrize("wrong", [3, 254])
-def test_a_class_beyond_the_classes_is_refused(wrong: int) -> None:
-    labels = torch.zeros(1, 4, 4, dtype=torch.uint8)
-    labels[0, 1, 1] = wrong
-    with pytest.raises(InputError, match=f"class {wrong}, limit 0 to 2"):
-        class_shares(labels, classes=3, grid=2)
+def test_truths_that_share_an_author_or_a_coordinate_are_one_cluster() -> None:
+    points = np.array([[1, 1], [1, 1.000001], [2, 2], [3, 3], [4, 4]], dtype=np.float64)
+    where = Truths("t", tuple("abcde"), points, ("", "x", "x", "", ""))
+    panel = panel_of(answers_of("m", where.ids, points), where)
+    assert panel.clusters.tolist() == [0, 0, 0, 1, 2]
 
 
-def test_a_map_smaller_than_its_grid_is_refused() -> None:
-    with pytest.raises(InputError, match="3 x 3 px"):
-        class_shares(torch.zeros(1, 3, 3, dtype=torch.uint8), classes=2, grid=4)
+def test_answers_to_unknown_photos_are_kept_apart() -> None:
+    where = truths(4)
+    answers = answers_of("m", ("p000", "elsewhere"), where.points[:2])
+    panel = panel_of(answers, where)
+    assert [one.image_id for one in panel.unknown] == ["elsewhere"]
+    assert len(panel.photos) == 4
+    with pytest.raises(InputError, match=r"none of the 4 photos with truth .* 'elsewhere'"):
+        panel_of(answers[1:], where)
 
 
-def test_names_of_classes_carry_no_order_but_places_do() -> None:
-    torch.manual_seed(0)
-    encoder = PatchSegments(classes=3, width=8, grid=2)
-    labels = torch.randint(0, 3, (1, 8, 8), dtype=torch.uint8)
-    renamed = (labels + 1) % 3
-    before = encoder(labels)
-    with torch.no_grad():
-        encoder.embedding[:3] = encoder.embedding[[2, 0, 1]]
-    torch.testing.assert_close(encoder(renamed), before)
-    turned = encoder(labels).view(1, 2, 2, 8).flip(1).flatten(1, 2)
-    assert (encoder(labels.flip(1)) - turned).abs().max() > 1e-3
+def test_what_cannot_be_fused() -> None:
+    where = truths(3)
+    silent = answers_of("m", where.ids, np.full((3, 2), np.nan))
+    with pytest.raises(InputError, match=r"none of 3 answers has a coordinate .*declines"):
+        panel_of(silent, where)
+    with pytest.raises(InputError, match="no answer of model 'x': the file holds m"):
+        panel_of(answers_of("m", where.ids, where.points), where, ["x"])
+    with pytest.raises(InputError, match="at least 1"):
+        cross_validate(drawn_panel({"a": 1.0}, 4), {}, folds=2, repeats=0)
 
 
-def test_resnet_gives_a_token_for_each_position_of_its_last_map() -> None:
-    torch.manual_seed(0)
-    encoder = ResNet18Segments(WIDTH).eval()
-    labels = torch.randint(0, 150, (2, 64, 64), dtype=torch.uint8)
-    with torch.inference_mode():
-        tokens = encoder(labels)
-        features = labels[:, None].float() / 255
-        resnet = encoder.resnet
-        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
-            features = getattr(resnet, name)(features)
-        assert features.shape == (2, 512, 2, 2)
-        expected = encoder.projection(features.permute(0, 2, 3, 1).reshape(2, 4, 512))
-        torch.testing.assert_close(tokens, expected)
-        torch.testing.assert_close(encoder(labels[:1]), tokens[:1], atol=1e-5, rtol=0)
-    names = {name.split(".")[1] for name in encoder.state_dict() if name.startswith("resnet.")}
-    assert names == {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}
+def test_belief_as_it_stands(settlements: Settlements) -> None:
+    belief = uncalibrated(settlements)([])
+    paris = tuple(
+        ModelAnswer(image_id="p", model=model, point=(48.857, 2.352)) for model in ("a", "b")
+    )
+    lone = ModelAnswer(image_id="p", model="c", point=(-33.869, 151.209))
+    found = belief.answer(Photo("p", (*paris, lone), (0, 0), 0))
+    assert found is not None
+    assert away_km(np.array(found.point), np.array([48.857, 2.352])) < 25
+    assert 0 < found.km_50 <= found.km_80 <= found.km_95
+    assert found.mass_within(found.km_80) == pytest.approx(0.8)
+    assert belief.answer(Photo("p", (ModelAnswer(image_id="p", model="a"),), (0, 0), 0)) is None
+
+
+@given(st.lists(st.floats(0.001, 20_015), min_size=3, max_size=3))
+def test_mass_within_never_falls(radii: list[float]) -> None:
+    answer = RadiiAnswer((0, 0), *sorted(radii))
+    mass = [answer.mass_within(km) for km in np.geomspace(1e-4, 21_000, 60)]
+    assert mass == sorted(mass)
+    assert 0 <= mass[0] <= mass[-1] <= 1
