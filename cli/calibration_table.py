@@ -39,6 +39,7 @@ def lines_of(report: "CalibrationReport") -> Iterator[str]:
     if after.answered != before.answered:
         yield f"answered once calibrated: {after.answered:,}, before {before.answered:,}."
     yield from _words(after)
+    yield "Judge it on other photos: figures of later runs on these with it would be too good."
 
 
 def _line(row: Row) -> str:

@@ -1,6 +1,6 @@
 """What each answer of a run claimed, and what was true: arrays that honesty is measured on."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
@@ -120,7 +120,7 @@ class _Claims:
 def assess(
     pairs: Iterable[tuple[Truth, RunRow]],
     settlements: "Settlements | None" = None,
-    calibration: "Calibration | None" = None,
+    calibration: "Calibration | Mapping[str, Calibration] | None" = None,
     *,
     within_km: Sequence[float] = (25.0,),
     distance: Distance = "haversine",
@@ -136,7 +136,8 @@ def assess(
     Args:
         pairs: every truth with its row, as `Run.pairs` has them.
         settlements: the prior; None takes all from the radii, which is fast.
-        calibration: the one that the run was made under.
+        calibration: the one that the run was made under; or those of a cross-validation, image
+            id -> the one that has not seen it.
         within_km: distances that confidence is asked for, km, positive.
         distance: haversine on 6371 km, or geodesics of WGS84.
         operator: `le` or `lt`.
@@ -219,14 +220,17 @@ def _believe_all(
     held: Sequence[tuple[Truth, RunRow]],
     away: Floats,
     settlements: "Settlements",
-    calibration: "Calibration | None",
+    calibration: "Calibration | Mapping[str, Calibration] | None",
     on_progress: Tell | None,
 ) -> None:
     from agent.belief import believe
 
-    options = {} if calibration is None else {"calibration": calibration}
     for index, (truth, row) in enumerate(held):
         if _point(row) is not None and row.radii is not None and row.evidence:
+            under = (
+                calibration.get(truth.image_id) if isinstance(calibration, Mapping) else calibration
+            )
+            options = {} if under is None else {"calibration": under}
             belief = believe(row.evidence, settlements, **options)
             claims.add(index, belief, truth, row, float(away[index]))
         if on_progress is not None:

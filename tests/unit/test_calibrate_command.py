@@ -86,6 +86,7 @@ def test_it_reports_before_and_after_and_writes_the_file(
     assert "haversine on a sphere of 6371 km, <=" in told.out
     assert "neither its photo, nor its author, nor its place (4 folds)" in told.out
     assert "3 answers state no radii" in told.out
+    assert "Judge it on other photos" in told.out
     assert f"graticule locate --calibration {out} PHOTO" in told.out
     assert all(len(line) <= 100 for line in told.out.splitlines() if str(tmp_path) not in line)
     assert read_calibration(out).fitted_on == "towns"
