@@ -14,7 +14,6 @@ from cli.score_table import (
     span,
     threshold,
 )
-from encoders.photo_file import printable
 from evaluation.metrics import SIGNS
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _wholes(found: "Comparison") -> "Table":
 
 def _sliced(column: str, slices: "Sequence[SliceDifference]") -> "Table":
     thresholds = [f"{one.threshold_km:,g}" for one in slices[0].differences]
-    table = new_table(printable(column, 40), "Photos", *thresholds)
+    table = new_table(plain(column), "Photos", *thresholds)
     for one in slices[:SHOWN_SLICES]:
         table.add_row(plain(one.label), f"{one.photos:,}", *map(_rounded, one.differences))
     table.caption = "B - A in % within km, ± one standard error by author (none: a single author)"

@@ -170,7 +170,7 @@ def _spans(figure: "Figure") -> tuple[str, str]:
 
 def _sliced(column: str, slices: "Sequence[Slice]") -> "Table":
     thresholds = [f"{one.threshold_km:,g}" for one in slices[0].accuracies]
-    table = new_table(printable(column, 40), "Photos", "Answered", *thresholds, "Median")
+    table = new_table(plain(column), "Photos", "Answered", *thresholds, "Median")
     table.caption = "% of photos within km"
     for one in slices[:SHOWN_SLICES]:
         table.add_row(

@@ -42,9 +42,10 @@ def same_photos(
         return one, other, subset(known, kept), _left_out(left, rest)
     if ours != theirs:
         raise InputError(
-            f"A has {counted(len(ours), 'photo')} and B {len(theirs):,}: {len(ours - theirs):,} in A "
-            f"alone ({_first(ours - theirs)}), {len(theirs - ours):,} in B alone "
-            f"({_first(theirs - ours)}); --common compares the {len(ours & theirs):,} of both"
+            f"A has {counted(len(ours), 'photo')} and B {len(theirs):,}: "
+            f"{len(ours - theirs):,} in A alone ({_first(ours - theirs)}), "
+            f"{len(theirs - ours):,} in B alone ({_first(theirs - ours)}); --common compares the "
+            f"{len(ours & theirs):,} of both"
         )
     neither = len(ids - ours)
     told = f"{counted(neither, 'photo')} of the truth in neither A nor B: misses of both"

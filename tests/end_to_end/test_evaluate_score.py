@@ -81,6 +81,19 @@ def test_a_comparison_on_the_terminal_and_as_json(
     assert document["differences"][0]["won"] == 1
 
 
+def test_foreign_text_is_neither_markup_nor_control(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "t[b].csv"
+    path.write_text("image_id,latitude,longitude,[red]k\na,10,20,[bold]\x1b[2J\nb,1,1,[/]\n")
+    found = command("evaluate", "score", path, path, "--slices", "[red]k")
+    assert found.code == 0, found.stderr
+    assert "[red]k" in found.stdout
+    assert "[bold]\\x1b[2J" in found.stdout
+    assert "t[b] against t[b]" in found.stdout
+    found = command("evaluate", "compare", path, path, path, "--slices", "[red]k")
+    assert found.code == 0, found.stderr
+    assert "[bold]\\x1b[2J" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
