@@ -58,6 +58,13 @@ class Published(Record):
     tag: Tag
     open_web: bool = False
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The accuracies with as many decimals as they were published with; a dash for none."""
+        fine = any(one is not None and round(one, 1) != one for one in self.accuracies)
+        digits = 2 if fine else 1
+        return tuple("–" if one is None else f"{one:.{digits}f}" for one in self.accuracies)
+
 
 BENCHMARKS = {
     key: Benchmark(key=key, name=name, photos=photos)
@@ -99,7 +106,7 @@ im2gps3k | GeoMR | 17.0 41.7 57.5 73.7 85.7 | KBS 2026 | survey
 im2gps3k | Geo-ADAPT | 17.9 45.3 62.6 77.9 89.5 | arXiv 2603.13628 | survey
 im2gps3k | GeoRouter | 20.82 50.48 65.73 80.35 90.66 | arXiv 2603.24376 | extract
 im2gps3k | DualGeo | 17.25 41.47 55.76 71.71 85.05 | arXiv 2604.25533 | extract
-im2gps3k | GeoSearch with GeoRanker | 23.56 55.06 67.10 79.81 89.59 | arXiv 2604.25390 | extract | web
+im2gps3k | GeoSearch + GeoRanker | 23.56 55.06 67.10 79.81 89.59 | arXiv 2604.25390 | extract | web
 im2gps3k | Pinpoint | 20.5 47.4 63.5 79.0 90.2 | arXiv 2606.04133 | survey
 im2gps3k | TransGeoCLIP | 17.72 42.17 56.80 71.71 86.12 | arXiv 2606.08918 | extract
 yfcc4k | SemP | 9.4 20.3 30.5 44.8 61.3 | WACV 2022 | readme
@@ -117,7 +124,7 @@ yfcc4k | GeoMR | 26.3 37.6 49.3 66.3 81.4 | KBS 2026 | survey
 yfcc4k | Geo-ADAPT | 32.5 39.1 55.4 70.8 84.5 | arXiv 2603.13628 | survey
 yfcc4k | GeoRouter | 32.98 46.01 57.52 72.02 83.02 | arXiv 2603.24376 | extract
 yfcc4k | DualGeo | 27.49 36.45 45.03 61.58 75.92 | arXiv 2604.25533 | extract
-yfcc4k | GeoSearch with G3 | 17.53 35.21 48.19 63.49 79.85 | arXiv 2604.25390 | extract | web
+yfcc4k | GeoSearch + G3 | 17.53 35.21 48.19 63.49 79.85 | arXiv 2604.25390 | extract | web
 yfcc4k | Pinpoint | 33.0 44.4 57.5 71.8 84.5 | arXiv 2606.04133 | survey
 yfcc4k | TransGeoCLIP | 31.17 41.09 51.84 67.75 81.01 | arXiv 2606.08918 | extract
 yfcc26k | GeoCLIP | 11.6 - - - - | arXiv 2309.16020 | note
