@@ -185,7 +185,7 @@ def made(found: list[tuple[Stages, Point | None] | None]) -> Run:
 
 
 @given(found=rows_of_runs)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_numbers_telescope_and_the_split_is_of_all(
     found: list[tuple[Stages, Point | None] | None],
 ) -> None:
@@ -206,7 +206,7 @@ def test_the_numbers_telescope_and_the_split_is_of_all(
 
 
 @given(found=rows_of_runs)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_same_ledger_photo_by_photo(
     found: list[tuple[Stages, Point | None] | None],
 ) -> None:
