@@ -1,7 +1,5 @@
 """Resampling: what it converges to, weighted medians exactly, and that order is no matter."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -114,13 +112,3 @@ def test_a_number_of_resamples_out_of_range(resamples: int) -> None:
 def test_nothing_cannot_be_resampled() -> None:
     with pytest.raises(InputError, match="0 photos"):
         shares(np.empty(0), np.empty(0, dtype=np.intp))
-
-
-@pytest.mark.slow
-def test_25_600_photos_take_seconds() -> None:
-    random = np.random.default_rng(1)
-    columns, errors = random.random((25_600, 9)), random.exponential(900, (25_600, 1))
-    begin = time.perf_counter()
-    for clusters in (np.arange(25_600), random.integers(0, 9000, 25_600)):
-        resample(columns, clusters, resamples=1000, seed=1, medians=errors)
-    assert time.perf_counter() - begin < 4
