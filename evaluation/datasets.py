@@ -16,7 +16,7 @@ from encoders.photo_file import printable
 from evaluation.dataset_sources import Found, read_folder, read_table, reasons_of
 from evaluation.runs import Truth
 from geo.errors import InputError
-from index_builder.sources.folder import POSITION_FILES
+from index_builder.sources.folder import POSITION_FILES, photo_files
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".gz", ".bz2")
 OSV5M_TABLE = "test.csv"
@@ -78,6 +78,7 @@ class Dataset:
         paths: file of each photo that has one, by id.
         missing: why a photo has none, by id.
         left_out: (row, reason) of rows without a usable truth, which nothing can be told of.
+        unlisted: photos of its folder that its table does not name.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Dataset:
     paths: Mapping[str, Path]
     missing: Mapping[str, str]
     left_out: tuple[tuple[str, str], ...] = ()
+    unlisted: int = 0
 
     @property
     def title(self) -> str:
@@ -146,6 +148,10 @@ class Dataset:
             lines.append(
                 f"{len(absent):,} of {len(self.truths):,} photos have no file and count as misses, "
                 f"for example {absent[0].image_id!r}: {self.missing[absent[0].image_id]}"
+            )
+        if self.unlisted:
+            lines.append(
+                f"{self.unlisted:,} photos of the folder have no row and are no part of it"
             )
         known = BENCHMARKS.get(self.name)
         if known and len(self.truths) != known.photos:
@@ -212,7 +218,9 @@ def _folder(folder: Path, truth: Path | None, images: Path | None) -> Dataset:
     own = next((folder / name for name in names if (folder / name).is_file()), None)
     name = printable(os.fsencode(folder.resolve().name))
     if table := truth or own:
-        return _dataset(name, read_table(table, folder))
+        found = _dataset(name, read_table(table, folder))
+        there = sum(1 for _ in photo_files(folder))
+        return replace(found, unlisted=max(there - len(found.paths), 0))
     return _dataset(name, read_folder(folder))
 
 

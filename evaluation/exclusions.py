@@ -8,26 +8,19 @@ search, look-up and count; the gallery on the disk stays as it is.
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from encoders.local_features import hash_distance
-from geo.errors import ConfigError, InputError
+from evaluation.store_without import StoreWithout
+from geo.errors import ConfigError
 from index_builder.files import unwritable
-from index_builder.points import (
-    EVERYWHERE,
-    MAX_LIMIT,
-    PointStore,
-    ScoredPoint,
-    StoredPoint,
-    Vector,
-    Where,
-)
+from index_builder.points import MAX_LIMIT, Where
 from index_builder.search import SAME_COSINE, SAME_HASH_BITS
 
 if TYPE_CHECKING:
@@ -43,117 +36,13 @@ FIRST_HITS = 32
 """Hits looked through for near duplicates at first; four times as many while all are some."""
 
 
-@dataclass
-class StoreWithout:
-    """A gallery's points without some: those of authors and those of ids. Only to read.
-
-    Satisfies `index_builder.points.PointStore`.
-
-    Attributes:
-        store: what has the points; its owner closes it.
-        authors: whose photos are not there.
-        ids: photos that are not there.
-    """
-
-    store: PointStore
-    authors: frozenset[str]
-    ids: frozenset[str]
-    _count: int | None = field(default=None, repr=False)
-
-    def upsert(self, points: Sequence[StoredPoint]) -> None:
-        """Refuse."""
-        raise self._refusal()
-
-    def search(
-        self,
-        space: str,
-        vector: Vector,
-        limit: int,
-        *,
-        where: Where = EVERYWHERE,
-        exact: bool = False,
-        with_vectors: bool = False,
-    ) -> list[ScoredPoint]:
-        """Return the best points that are left, as many as were asked for where there are."""
-        # A filter of thousands of names would have engines leave their index: more is asked for.
-        count = min(limit + 16, MAX_LIMIT)
-        while True:
-            hits = self.store.search(
-                space, vector, count, where=where, exact=exact, with_vectors=with_vectors
-            )
-            kept = [hit for hit in hits if self._has(hit.payload)]
-            if len(kept) >= limit or len(hits) < count:
-                return kept[:limit]
-            if count == MAX_LIMIT:
-                return self.store.search(
-                    space,
-                    vector,
-                    limit,
-                    where=self._narrowed(where),
-                    exact=exact,
-                    with_vectors=with_vectors,
-                )
-            count = min(4 * count, MAX_LIMIT)
-
-    def get(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPoint]:
-        """Return those of the ids that exist and are left."""
-        found = self.store.get(ids, with_vectors=with_vectors)
-        return [point for point in found if self._has(point.payload)]
-
-    def scan(
-        self, *, where: Where = EVERYWHERE, with_vectors: bool = False
-    ) -> Iterator[StoredPoint]:
-        """Yield every point that passes and is left."""
-        for point in self.store.scan(where=where, with_vectors=with_vectors):
-            if self._has(point.payload):
-                yield point
-
-    def count(self, where: Where = EVERYWHERE) -> int:
-        """Return how many points pass and are left; of all it is counted once."""
-        if where:
-            return self.store.count(self._narrowed(where))
-        if self._count is None:
-            self._count = self.store.count(self._narrowed(EVERYWHERE))
-        return self._count
-
-    def counts(self, key: str) -> dict[str, int]:
-        """Return how many points there are of each value; those left out count too."""
-        return self.store.counts(key)
-
-    def delete(self, where: Where) -> None:
-        """Refuse."""
-        raise self._refusal()
-
-    def delete_ids(self, ids: Sequence[str]) -> None:
-        """Refuse."""
-        raise self._refusal()
-
-    def optimize(self) -> None:
-        """Do nothing: nothing is written."""
-
-    def close(self) -> None:
-        """Do nothing: whoever opened the store closes it."""
-
-    def _has(self, payload: Mapping[str, JsonValue]) -> bool:
-        return payload.get("author", "") not in self.authors and payload["id"] not in self.ids
-
-    def _narrowed(self, where: Where) -> Where:
-        return replace(
-            where,
-            exclude_authors=sorted({*where.exclude_authors, *self.authors}),
-            exclude_ids=sorted({*where.exclude_ids, *self.ids}),
-        )
-
-    def _refusal(self) -> InputError:
-        return InputError("a gallery is only read while it is measured; open it anew to change it")
-
-
 @dataclass(frozen=True)
 class Clean:
     """Galleries as they are to be searched, and what was taken out of them."""
 
     galleries: "tuple[Gallery, ...]"
     stated: dict[str, JsonValue]
+    told: tuple[str, ...] = ()
 
 
 def clean_galleries(
@@ -190,32 +79,42 @@ def clean_galleries(
     """
     kept: list[Gallery] = []
     stated: dict[str, JsonValue] = {}
-    for gallery in bench.galleries:
-        if gallery.manifest.kind == "cells":
-            stated[gallery.name] = _cells(gallery, dataset, accept_cells)
-            kept.append(gallery)
-            continue
+    told: list[str] = []
+    for number, gallery in enumerate(bench.galleries, start=1):
+        name = gallery.name if gallery.name not in stated else f"{gallery.name} ({number})"
         if gallery.manifest.kind != "photos":
-            stated[gallery.name] = "places without photos or photographers: nothing to exclude"
+            stated[name] = _without_photos(gallery, accept_cells)
             kept.append(gallery)
             continue
-        authors = frozenset(dataset.authors & set(gallery.store.counts("author")))
+        known = {author for author in gallery.store.counts("author") if author}
+        authors = frozenset(dataset.authors & known)
         found = _Near(bench, gallery, folder).of(dataset, seen, neutral, stop, tell)
         own = {point.id for point in gallery.store.get([s.photo_id for s in seen.values()])}
         ids = frozenset(found | own)
         store = StoreWithout(gallery.store, authors, ids)
         kept.append(replace(gallery, store=store))
-        stated[gallery.name] = {
+        theirs = gallery.store.count(Where(authors=authors)) if authors else 0
+        if dataset.authors and not known:
+            told.append(f"gallery {name!r} names no photographers: none could be kept out")
+        told.append(
+            f"gallery {name!r} is searched without {theirs:,} photos of {len(authors):,} of the "
+            f"dataset's photographers and {len(ids):,} near duplicates of its photos"
+        )
+        stated[name] = {
+            "photographers_of_the_gallery": len(known),
             "photographers_excluded": len(authors),
-            "photos_of_theirs": gallery.store.count(Where(authors=authors)) if authors else 0,
+            "photos_of_theirs": theirs,
             "near_duplicates_excluded": len(ids),
             "photos_left": len(kept[-1]),
             "sha256": _digest(authors, ids),
         }
-    return Clean(tuple(kept), stated)
+    return Clean(tuple(kept), stated, tuple(told))
 
 
-def _cells(gallery: "Gallery", dataset: "Dataset", accepted: bool) -> str:
+def _without_photos(gallery: "Gallery", accepted: bool) -> str:
+    """Return what is said of a gallery of places or cells."""
+    if gallery.manifest.kind == "places":
+        return "places without photos or photographers: nothing to exclude"
     if not accepted:
         raise ConfigError(
             f"gallery {gallery.name!r} holds cells, means of photos, from which neither a "

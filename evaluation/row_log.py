@@ -27,7 +27,6 @@ class RowLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._status: dict[str, str] = {}
-        self._where: dict[str, int] = {}
         try:
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         except OSError as error:
@@ -48,10 +47,9 @@ class RowLog:
         status = self._status.get(image_id)
         return status is not None and (failed or status != "failed")
 
-    def row(self, image_id: str) -> RunRow:
-        """Return the newest row of a photo that has one."""
-        self._file.seek(self._where[image_id])
-        return RunRow.model_validate_json(self._file.readline())
+    def brief(self, image_id: str) -> RunRow:
+        """Return what became of a photo that has a row, and no more; rows may be long."""
+        return RunRow.model_validate({"image_id": image_id, "status": self._status[image_id]})
 
     def append(self, row: RunRow) -> None:
         """Write a row.
@@ -60,7 +58,7 @@ class RowLog:
             UnavailableError: the disk is full or gone.
         """
         try:
-            offset = self._file.seek(0, os.SEEK_END)
+            self._file.seek(0, os.SEEK_END)
             self._file.write(row.model_dump_json().encode() + b"\n")
             self._file.flush()
         except OSError as error:
@@ -68,7 +66,7 @@ class RowLog:
                 f"cannot write {self._shown} ({error.strerror}); free space and run the same "
                 "command again, it goes on where it stopped"
             ) from None
-        self._status[row.image_id], self._where[row.image_id] = row.status, offset
+        self._status[row.image_id] = row.status
 
     def close(self) -> None:
         """Close the file and let others have it."""
@@ -97,11 +95,11 @@ class RowLog:
         for number, line in enumerate(self._file, start=1):
             if not line.endswith(b"\n"):
                 break
-            self._index(number, line, end)
+            self._index(number, line)
             end += len(line)
         self._file.truncate(end)
 
-    def _index(self, number: int, line: bytes, offset: int) -> None:
+    def _index(self, number: int, line: bytes) -> None:
         try:
             stated = json.loads(line)
             image_id, status = str(stated["image_id"]), str(stated["status"])
@@ -110,4 +108,4 @@ class RowLog:
                 f"line {number:,} of {self._shown} is no row of a run; delete that line and run "
                 "it again, or give another --out"
             ) from None
-        self._status[image_id], self._where[image_id] = status, offset
+        self._status[image_id] = status

@@ -125,8 +125,8 @@ def run_dataset(
 
     Raises:
         InputError: the folder cannot be used, or holds something else.
-        ConfigError: it holds a run of another dataset or under other settings; a gallery of
-            cells; or the calibration was fitted on this dataset.
+        ConfigError: it holds a run of another dataset or under other settings (more photos may
+            be added); a gallery of cells; or the calibration was fitted on this dataset.
         UnavailableError: another run writes there, or nothing can be located for now. Rows that
             are done are kept.
     """
@@ -198,7 +198,7 @@ def _gather(
     tally: Tally,
 ) -> Counter[str]:
     reasons: Counter[str] = Counter()
-    with contextlib.closing(journaled(ends, log.row, log.append, stop)) as rows:
+    with contextlib.closing(journaled(ends, log.brief, log.append, stop)) as rows:
         for row, kept in rows:
             if row.reason:
                 reasons[kind_of(row.reason)] += 1

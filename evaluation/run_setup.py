@@ -26,7 +26,7 @@ from evaluation.protocol import (
     refuse_tuned,
 )
 from evaluation.row_log import RowLog
-from evaluation.runs import MANIFEST, RunManifest, changed, read_manifest
+from evaluation.runs import MANIFEST, RunManifest, Truth, changed, read_manifest
 from evaluation.survey import Survey, Surveyed, Tell, survey
 from geo.errors import ConfigError
 
@@ -107,9 +107,36 @@ def prepare(
         protocol=protocol,
         settings=json.loads(json.dumps(dict(settings))),
     )
-    if held and not stop.is_set() and (differing := changed(held, manifest)):
-        raise _other(folder, differing)
-    return Prepared(manifest, clean.galleries, _told(dataset, options, seen, found))
+    if held and not stop.is_set():
+        ours, theirs = _comparable(held, manifest)
+        if differing := changed(ours, theirs):
+            raise _other(folder, differing)
+    told = (*clean.told, *_told(dataset, options, seen, found))
+    return Prepared(manifest, clean.galleries, told)
+
+
+def _comparable(held: RunManifest, wanted: RunManifest) -> tuple[RunManifest, RunManifest]:
+    """Return two manifests without what a run may gain as it goes on.
+
+    That is photos, where all that it had are still there: more of them, or files that were
+    missing; with them placeholders and positions in writing, which shape no row.
+    """
+    gained = {"placeholders", "overlays"}
+    grown = set(map(_key, held.truths)) <= set(map(_key, wanted.truths))
+    gained |= {"limit"} if grown else set()
+
+    def bare(one: RunManifest) -> RunManifest:
+        protocol = {name: value for name, value in one.protocol.items() if name not in gained}
+        update: dict[str, object] = {"protocol": protocol}
+        if grown:
+            update |= {"truths": wanted.truths, "photos": wanted.photos}
+        return one.model_copy(update=update)
+
+    return bare(held), bare(wanted)
+
+
+def _key(truth: Truth) -> str:
+    return truth.model_dump_json()
 
 
 def _of(dataset: Dataset, seen: Survey) -> dict[str, Surveyed]:

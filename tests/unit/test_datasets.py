@@ -89,12 +89,14 @@ class TestForms:
 
     def test_a_folder_with_its_table_keeps_the_labels(self, tmp_path: Path) -> None:
         photo(tmp_path / "trip" / "img" / "a.jpg")
+        photo(tmp_path / "trip" / "img" / "unlisted.jpg")
         table(
             tmp_path / "trip" / "manifest.csv", "img/a.jpg,1,2,2,KP,sign",
             header="file,latitude,longitude,label_radius_km,country,category",
         )  # fmt: skip
         (truth,) = (dataset := open_dataset(tmp_path / "trip")).truths
         assert dataset.name == "trip"
+        assert any("1 photos of the folder have no row" in line for line in dataset.told)
         assert truth.slices == {"category": "sign", "country": "KP", "label_radius_km": "2"}
 
     def test_a_folder_whose_photos_tell(self, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from evaluation.datasets import Dataset
-from evaluation.exclusions import NEAR, Clean, StoreWithout, clean_galleries
+from evaluation.exclusions import NEAR, Clean, clean_galleries
 from evaluation.runs import Truth
+from evaluation.store_without import StoreWithout
 from evaluation.survey import Surveyed
 from geo.errors import ConfigError, InputError
 from index_builder.gallery import Gallery

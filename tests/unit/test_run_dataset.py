@@ -217,14 +217,33 @@ class TestGoingOn:
         folder = tmp_path / "run"
         run(fake, dataset, folder, limit=2, stated={"encoder": "none"})
         before = (folder / ROWS).read_bytes()
-        with pytest.raises(ConfigError, match=r"photos was 2, now 8.*another --out"):
-            run(fake, dataset, folder, stated={"encoder": "none"})
+        with pytest.raises(ConfigError, match=r"photos was 2, now 1;.*another --out"):
+            run(fake, dataset, folder, limit=1, stated={"encoder": "none"})
         with pytest.raises(ConfigError, match='encoder was "none", now "geoclip"'):
             run(fake, dataset, folder, limit=2, stated={"encoder": "geoclip"})
         moved = Dataset("other", dataset.truths, dataset.paths, {})
         with pytest.raises(ConfigError, match='dataset was "photos", now "other"'):
             run(fake, moved, folder, limit=2)
         assert (folder / ROWS).read_bytes() == before
+
+    def test_more_photos_may_be_added(
+        self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        folder, last = tmp_path / "run", dataset.paths[f"{secret(7)}.jpg"]
+        run(fake, dataset, folder, limit=2)
+        notice, away = last.read_bytes(), last.with_suffix(".away")
+        last.rename(away)
+        there = open_dataset(tmp_path / "photos" / "truth.csv")
+        report = run(fake, there, folder)
+        assert (report.kept, report.counts) == (2, {"located": PHOTOS - 1, "failed": 1})
+        assert len(Run.read(folder).manifest.truths) == PHOTOS
+        away.rename(last)
+        Image.new("RGB", (500, 374), "white").save(last)  # by now a placeholder
+        assert notice != last.read_bytes()
+        report = run(fake, dataset, folder, retry_failed=True)
+        assert report.counts == {"located": PHOTOS}
+        stated = cast(Any, Run.read(folder).manifest.protocol["placeholders"])
+        assert stated["photos"] == 1
 
     def test_a_photo_that_has_changed_since(
         self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
