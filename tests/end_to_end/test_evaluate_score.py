@@ -59,6 +59,27 @@ def test_json_is_alone_and_whole(command: Command, guesses: Path, truth: Path) -
     assert found["failure_reasons"] == {"no prediction": 1, "latitude is no number": 1}
 
 
+@pytest.mark.slow  # the tree of all settlements
+def test_areas_and_towns_by_name_and_by_place(command: Command, tmp_path: Path) -> None:
+    """By name (Bavaria, München), by place where the truth has its own word for it (IDF)."""
+    truth, guesses = tmp_path / "t.csv", tmp_path / "p.csv"
+    truth.write_text(
+        "image_id,latitude,longitude,country,state,city\n"
+        "a,48.137,11.576,Deutschland,Bavaria,Munich\n"
+        "b,48.857,2.352,FRA,IDF,Paris\n"
+        "c,52.52,13.405,Germany,,Berlin\n"
+        "d,-33.87,151.21,AU,New South Wales,Sydney\n"
+    )
+    guesses.write_text(HEAD + "a,49.45,11.08\nb,48.857,2.352\nc,52.52,13.405\nd,,\n")
+    options = ("--names", "country,admin1,city", "--json")
+    found = command("evaluate", "score", guesses, truth, *options).document()
+    names = found["names"]
+    assert isinstance(names, list)
+    assert [(one["kind"], one["hits"], one["photos"]) for one in names] == [
+        ("country", 3, 4), ("admin1", 2, 3), ("city", 2, 4),
+    ]  # fmt: skip
+
+
 def test_a_comparison_on_the_terminal_and_as_json(
     command: Command, guesses: Path, truth: Path, tmp_path: Path
 ) -> None:
