@@ -26,12 +26,15 @@ def print_ledgers(ledgers: "Sequence[Ledger]", console: "Console", *, photos: bo
     means = means_of(ledgers)
     for line in _facts(ledgers):
         console.print(line)
-    console.print()
-    console.print(_chain(ledgers, means))
-    console.print()
-    console.print(_ends(ledgers, means))
-    console.print()
-    console.print(_oracles(ledgers, means))
+    unit = "% of photos" if len(ledgers) > 1 else "photos"
+    tables = {
+        f"First point right after each stage, % of photos; below, {unit} fixed and broken": _chain,
+        "Where photos end, % of photos: each in one row": _ends,
+        "Oracle@k: one of the first k points right, % of photos": _oracles,
+    }
+    for title, table in tables.items():
+        console.print(f"\n[bold]{title}[/]")
+        console.print(table(ledgers, means))
     if photos:
         _photos(ledgers, console)
 
@@ -74,7 +77,7 @@ def _ran(ledger: "Ledger") -> str:
     told = []
     for stage in ledger.stages[:-1]:
         silent = ledger.silent[stage]
-        nothing = f" ({silent:,} times it named nothing)" if silent else ""
+        nothing = f" and named nothing for {silent:,}" if silent else ""
         told.append(f"{stage} ran for {ledger.ran[stage]:,}{nothing}")
     return f"Stages: {'; '.join(told)}." if told else "Stages: none but the final answer."
 
@@ -82,11 +85,7 @@ def _ran(ledger: "Ledger") -> str:
 def _chain(ledgers: "Sequence[Ledger]", means: "Sequence[LevelMeans]") -> "Table":
     """Return the accuracy after each stage, and what the stage changed."""
     stages, several = ledgers[0].stages, len(ledgers) > 1
-    unit = "% of photos" if several else "photos"
-    table = _table(
-        f"First point right after each stage, % of photos; below, {unit} fixed and broken",
-        "Stage", *(_km(one) for one in means),
-    )  # fmt: skip
+    table = _table("Stage", *(_km(one) for one in means))
     for number, stage in enumerate(stages):
         cells = []
         for level, mean in enumerate(means):
@@ -107,10 +106,7 @@ def _chain(ledgers: "Sequence[Ledger]", means: "Sequence[LevelMeans]") -> "Table
 def _ends(ledgers: "Sequence[Ledger]", means: "Sequence[LevelMeans]") -> "Table":
     """Return where all photos end; the shares of a column sum to 100."""
     several = len(ledgers) > 1
-    table = _table(
-        "Where photos end, % of photos: each in one row",
-        "", *(_km(one) for one in means),
-    )  # fmt: skip
+    table = _table("", *(_km(one) for one in means))
 
     def add(name: str, spreads: Iterable[Spread], *, bold: bool = False) -> None:
         table.add_row(name, *(_share(one, several=several, bold=bold) for one in spreads))
@@ -128,10 +124,7 @@ def _oracles(ledgers: "Sequence[Ledger]", means: "Sequence[LevelMeans]") -> "Tab
     from rich.text import Text
 
     several = len(ledgers) > 1
-    table = _table(
-        "Oracle@k: one of the first k points right, % of photos",
-        "Stage", *(f"@{k}" for k in KS), ALL,
-    )  # fmt: skip
+    table = _table("Stage", *(f"@{k}" for k in KS), ALL)
     for number, mean in enumerate(means):
         if number:
             table.add_section()
@@ -171,14 +164,11 @@ def _named(ids: Sequence[str]) -> str:
     return f"{shown} [dim]and {more:,} more, which --json names[/]" if more > 0 else shown
 
 
-def _table(title: str, *columns: str) -> "Table":
+def _table(*columns: str) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-        show_edge=False, padding=(0, 1),
-    )  # fmt: skip
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
