@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.geolocator_options import Chosen, geolocator_options
-from cli.long_runs import GRACE_S, Stop, located_bar, statuses
+from cli.long_runs import GRACE_S, LOCATING, Stop, located_bar, statuses
 from cli.paths import ExistingPath, NewFile
 from encoders.photo_file import printable
 
@@ -121,7 +121,8 @@ class _Run:
         from index_builder.build_report import kind_of
 
         try:
-            with stop.taken_over(), located_bar(quiet=quiet) as (show, _):
+            with stop.taken_over(), located_bar(quiet=quiet) as (show, tell):
+                tell(LOCATING, 0, len(self.photos))
                 for row in locate_batch(
                     self.geolocator,
                     self.photos,

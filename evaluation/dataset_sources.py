@@ -144,7 +144,7 @@ def _angle(name: str, text: str) -> float:
 
 def _word(text: str) -> str:
     """Return a cell as words; `nan` is how some programs write nothing."""
-    return "" if text.lower() == "nan" else printable(text)
+    return printable(text) if text and text.lower() != "nan" else ""
 
 
 def _place(found: Found, photos: "Images", image_id: str, cells: Cells) -> None:

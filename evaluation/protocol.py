@@ -199,15 +199,16 @@ def refuse_tuned(calibration: "Calibration | None", dataset: "Dataset") -> None:
     """Refuse a calibration that was fitted on what is to be measured.
 
     Raises:
-        ConfigError: it was fitted on this dataset, by its name, or on photos of it, by their marks.
+        ConfigError: it was fitted on photos of it, by their marks; or, where it keeps no marks, on
+            a dataset of this name.
     """
     if calibration is None:
         return
-    marks = photo_marks(dataset.truths)
-    shared = marks & set(getattr(calibration, "marks", ()))
+    marks, fitted = photo_marks(dataset.truths), set(getattr(calibration, "marks", ()))
+    shared = marks & fitted
     names = {name.lower() for name in (dataset.name, dataset.title, dataset.fingerprint)}
-    if shared or calibration.fitted_on.lower() in names:
-        many = f"{len(shared):,} of its {len(marks):,} photos" if shared else "it by its name"
+    if shared or (not fitted and calibration.fitted_on.lower() in names):
+        many = f"{len(shared):,} of the {len(marks):,} photos" if shared else "of the same name"
         raise ConfigError(
             f"calibration {calibration.version} was fitted on {calibration.fitted_on!r}: {many}; "
             f"measuring {dataset.name!r} with it would be tuning on the test. Fit it on other "

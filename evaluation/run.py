@@ -150,6 +150,7 @@ def run_dataset(
             worker = _Worker(geolocator, copies, log, folder, geolocator.recipe, retry_failed)
             tally = Tally(len(prepared.manifest.truths), on_progress)
             ids = [truth.image_id for truth in prepared.manifest.truths]
+            tell("locating", 0, len(ids))
             ends = side_by_side(worker, ids, concurrency, stop, grace_s)
             reasons = _gather(ends, log, stop, tally)
         finally:

@@ -186,6 +186,17 @@ class TestTuning:
             with pytest.raises(ConfigError, match="tuning on the test"):
                 refuse_tuned(Calibration(recipe="g3", fitted_on=name, photos=3), dataset)
 
+    def test_marks_say_more_than_a_name(self) -> None:
+        class Marked(Calibration):
+            marks: tuple[str, ...] = ()
+
+        dataset = Dataset("photos", tuple(truths((1, 2), (3, 4))), {}, {})
+        other = tuple(photo_marks(truths((7, 8))))
+        refuse_tuned(Marked(recipe="g3", fitted_on="photos", photos=1, marks=other), dataset)
+        mine = tuple(photo_marks(dataset.truths[1:]))
+        with pytest.raises(ConfigError, match="1 of the 2 photos"):
+            refuse_tuned(Marked(recipe="g3", fitted_on="x", photos=1, marks=mine), dataset)
+
     def test_marks_know_photos_again_under_another_name(self) -> None:
         one, two, three = truths((1, 2), (3, 4), (5, 6))
         assert photo_marks([one, two]) & photo_marks([two, three]) == photo_marks([two])
