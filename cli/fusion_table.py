@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.score_table import new_table, notes, plain, threshold
+from cli.score_table import new_table, notes, plain
 from evaluation.fusion import RIGHT_KM
 from evaluation.metrics import THRESHOLDS_KM
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from evaluation.fusion_scores import Comparison, RuleScore
     from evaluation.fusion_study import FusionReport
 
+KILOMETRES = [f"{km:,g}" for km in THRESHOLDS_KM]
+WIDE = 96
+"""Columns of a terminal that has room for medians; JSON always has them."""
 SETS = {
     "all": "all {} models",
     "strongest": "the {} strongest models, chosen on training photos",
@@ -77,7 +80,7 @@ def _print_comparison(comparison: "Comparison", console: "Console") -> None:
     full = comparison.subset == "all" and comparison.by == "cluster"
     console.print(f"[bold]{which[0].upper()}{which[1:]}[/], {SPLITS[comparison.by]}")
     rules = [one for one in sorted(comparison.rules, key=_order) if full or one.kind != "model"]
-    console.print(_accuracies(rules))
+    console.print(_accuracies(rules, medians=console.width >= WIDE))
     console.print()
     console.print(_differences(comparison.belief, rules))
     console.print()
@@ -97,16 +100,17 @@ def _order(one: "RuleScore") -> int:
     return {"belief": 0, "rule": 1, "model": 2, "hindsight": 3}[one.kind]
 
 
-def _accuracies(rules: "Sequence[RuleScore]") -> "Table":
-    table = new_table("% within", *(threshold(km) for km in THRESHOLDS_KM), "Median")
+def _accuracies(rules: "Sequence[RuleScore]", *, medians: bool) -> "Table":
+    table = new_table("% within km", *KILOMETRES, *(["Median"] if medians else []))
     for one in rules:
         median = "–" if one.median_km is None else f"{one.median_km:,.1f} km"
-        table.add_row(_name(one), *(_percent(each) for each in one.accuracy.values()), median)
+        shares = (_percent(each) for each in one.accuracy.values())
+        table.add_row(_name(one), *shares, *([median] if medians else []))
     return table
 
 
 def _differences(belief: str, rules: "Sequence[RuleScore]") -> "Table":
-    table = new_table(f"Less {plain(belief)}", *(threshold(km) for km in THRESHOLDS_KM))
+    table = new_table(f"Less {plain(belief)}", *KILOMETRES)
     for one in rules:
         if one.minus_belief is not None:
             apart = (_percent(each, sign=True) for each in one.minus_belief.values())
