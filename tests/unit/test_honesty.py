@@ -78,6 +78,7 @@ def test_photos_without_an_answer_are_counted_and_no_claim_is_held_against_them(
     assert some.confidence == all_answered.confidence
     assert some.right == all_answered.right
     assert some.risk[0].unanswered == 100
+    assert np.isinf(assess(drawn_run(2, failed=3)).distance_km).tolist() == [False] * 2 + [True] * 3
     before_area, after_area = all_answered.risk[0].aurc, some.risk[0].aurc
     assert before_area is not None
     assert after_area is not None
@@ -114,6 +115,23 @@ def test_a_coordinate_without_radii_or_with_half_a_point_is_defined() -> None:
     found = judged([(truth, bare), (truth, half)])
     assert (found.photos, found.answered, found.with_radii, found.right) == (2, 1, 0, 1)
     assert found.risk[0].unranked == 1
+
+
+def test_sharpness_by_hand() -> None:
+    truth = Truth(image_id="a", latitude=0.0, longitude=0.0)
+    km = float(sphere.haversine_km(0.0, 0.0, 0.0, 1.0))
+    row = RunRow(
+        image_id="a", latitude=0.0, longitude=1.0, status="located",
+        radii=radii(1.0).model_copy(update={"km_50": 100.0, "km_80": 100.0, "km_95": 200.0}),
+    )  # fmt: skip
+    half, most, all_but_few = judged([(truth, row), drawn_run(0, failed=1)[0]]).sharpness
+    assert half.interval_score_km == pytest.approx(100 + (km - 100) / 0.5)
+    assert most.interval_score_km == pytest.approx(100 + (km - 100) / 0.2)
+    assert all_but_few.interval_score_km == 200  # the truth is inside
+    assert most.log_pinball == pytest.approx(0.8 * np.log(km / 100))
+    assert all_but_few.log_pinball == pytest.approx(0.05 * np.log(200 / km))
+    assert (half.median_km, half.mean_km) == (100, 100)
+    assert half.geometric_km == pytest.approx(100)
 
 
 def test_a_truth_exactly_at_a_limit_is_within_it_or_not_as_stated() -> None:
