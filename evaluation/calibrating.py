@@ -117,8 +117,8 @@ def calibrate_runs(
 def pooled(runs: Sequence[Run]) -> tuple[str, str, list[Pair]]:
     """Return the recipe of runs, the names of their datasets, and all their photos.
 
-    Photos of different datasets have their dataset's name before theirs, since file names such as
-    `1.jpg` are common.
+    Photos keep their ids: a calibration is known by them to have seen a photo. Where two datasets
+    have different photos of one id, these are never apart in folds and resamples, which is safe.
 
     Raises:
         InputError: the runs are of several recipes.
@@ -130,31 +130,23 @@ def pooled(runs: Sequence[Run]) -> tuple[str, str, list[Pair]]:
             "calibration fits one; give runs of one recipe at a time"
         )
     datasets = list(dict.fromkeys(run.manifest.dataset for run in runs))
-    several = len(datasets) > 1
-    pairs = [
-        _named(pair, f"{run.manifest.dataset}:") if several else pair
-        for run in runs
-        for pair in run.pairs()
-    ]
-    return recipes[0], " + ".join(datasets), pairs
-
-
-def _named(pair: Pair, before: str) -> Pair:
-    truth, row = pair
-    update = {"image_id": before + truth.image_id}
-    return truth.model_copy(update=update), row.model_copy(update=update)
+    return recipes[0], " + ".join(datasets), [pair for run in runs for pair in run.pairs()]
 
 
 def _enough(pairs: Sequence[Pair]) -> int:
     """Return how many different photos have evidence."""
-    photos = {truth.image_id for truth, row in pairs if row.evidence}
+    photos = {_photo(truth) for truth, row in pairs if row.evidence}
     if len(photos) < LEAST_PHOTOS:
-        known = len({truth.image_id for truth, _ in pairs})
+        known = len({_photo(truth) for truth, _ in pairs})
         raise InputError(
             f"{len(photos)} photos with truth and evidence, of {known:,} in all: a calibration "
             f"needs at least {LEAST_PHOTOS}; run more photos with `graticule evaluate run`"
         )
     return len(photos)
+
+
+def _photo(truth: Truth) -> tuple[str, float, float]:
+    return truth.image_id, truth.latitude, truth.longitude
 
 
 def _warnings(runs: Sequence[Run], photos: int) -> list[str]:

@@ -46,9 +46,11 @@ class FakeFit(ModuleType):
     def __init__(self) -> None:
         super().__init__("evaluation.calibrate")
         self.asked: list[dict[str, object]] = []
+        self.ids: list[str] = []
 
     def fit(self, pairs: Sequence[Pair], settlements: Settlements, **named: str) -> Calibration:
         self.asked.append(named | {"pairs": len(pairs)})
+        self.ids = [truth.image_id for truth, _ in pairs]
         sources = {"match": Reliability(weight=0.5, widen=4.0)}
         return Calibration(photos=len(pairs), sources=sources, **named)  # type: ignore[arg-type]
 
@@ -124,11 +126,13 @@ def test_runs_of_one_recipe_are_pooled(
     said = capsys.readouterr().err
     assert "15 photos with truth and evidence, of 15 in all" in said  # seeds are no new photos
     assert "at least 20; run more photos" in said
-    other = write_run(tmp_path / "c", pairs, dataset="villages")
+    # Other photos of the same names, as in folders of 1.jpg, 2.jpg and so on.
+    other = write_run(tmp_path / "c", drawn_run(15, seed=1), dataset="villages")
     assert calibrate(first, other, "--out", tmp_path / "new.json", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["fitted_on"] == "towns + villages"
     assert found["photos"] == 30
+    assert fake.ids == [truth.image_id for truth, _ in pairs] * 2  # by which a photo is known
 
 
 def test_photos_without_evidence_say_nothing(
