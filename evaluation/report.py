@@ -42,6 +42,7 @@ def render_evaluation(
     """Return the page as HTML text; see `write_evaluation`."""
     from agent.report_template import environment
     from evaluation.published import KM, TAGS
+    from evaluation.report_extras import NAMES
     from evaluation.report_page import SMALL_SLICE, EvaluationPage
     from evaluation.report_svg import style
     from evaluation.report_world import land
@@ -50,7 +51,7 @@ def render_evaluation(
         templates = environment(("evaluation", "agent"))
     templates.filters |= {"km": km_text, "span": span, "points": points, "zip": zip}
     templates.filters |= {"covered": covered, "labelled": labelled}
-    templates.globals |= {"KM": KM, "TAGS": TAGS, "SMALL_SLICE": SMALL_SLICE}
+    templates.globals |= {"KM": KM, "TAGS": TAGS, "SMALL_SLICE": SMALL_SLICE, "CONFIDENCES": NAMES}
     page = EvaluationPage(runs, photos, path)
     return templates.get_template("evaluation.html.j2").render(page=page, land=land())
 

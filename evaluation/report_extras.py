@@ -3,8 +3,9 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from markupsafe import Markup
 
 from evaluation.report_run import ShownRun
@@ -12,11 +13,12 @@ from evaluation.report_svg import CARD, GRID, INK, RUN_COLOURS, SOFT, inline, th
 
 if TYPE_CHECKING:
     from evaluation.compare import Comparison
-    from evaluation.coverage import Coverage, Honesty
+    from evaluation.coverage import Coverage, Sharpness
     from evaluation.ledger import Ledger
 
 WITHIN_KM = 25.0
 PLAIN = {"#ffffff": CARD, "#000000": INK}
+NAMES = {"belief": "belief", "verbal": "the model's own word"}
 ALTS = {
     "coverage": "Share of truths inside the radius of every level, against the level",
     "reliability": "How often answers of about equal confidence are right, against the confidence",
@@ -25,22 +27,49 @@ ALTS = {
 }
 
 
-def coverage_of(shown: ShownRun) -> "tuple[Coverage, ...]":
-    """Return coverage at 50, 80 and 95 %; empty where no answer states radii."""
-    if shown.assessed is None:
-        return ()
-    from evaluation.coverage import coverage_at
+class Honesty(NamedTuple):
+    """How honest radii and confidences are, without intervals of what has none on the page.
 
-    return tuple(coverage_at(shown.assessed, column) for column in range(3))
+    Attributes:
+        with_radii: answers that state radii, of `photos`.
+        errors: expected calibration error by the name of the confidence.
+        areas: under the risk-coverage curve, likewise.
+    """
+
+    photos: int
+    with_radii: int
+    coverage: "tuple[Coverage, ...]"
+    sharpness: "tuple[Sharpness, ...]"
+    errors: dict[str, float]
+    areas: dict[str, float]
 
 
-def honesty(shown: ShownRun) -> "Honesty | None":
+def honesty(shown: ShownRun) -> Honesty | None:
     """Return how honest radii and confidences are; None where no answer states radii."""
-    if shown.assessed is None:
+    assessed = shown.assessed
+    if assessed is None:
         return None
-    from evaluation.coverage import honesty_of
+    from evaluation.calibration_error import calibration_error
+    from evaluation.coverage import coverage_at, named_confidences, sharpness_at
+    from evaluation.risk_coverage import area_under, tie_groups
 
-    return honesty_of(shown.assessed, WITHIN_KM)
+    right = assessed.within(WITHIN_KM)
+    loss = (~right).astype(np.float64)
+    confidences = named_confidences(assessed, WITHIN_KM)
+    errors = {
+        name: calibration_error(name, values, right).error for name, values in confidences.items()
+    }
+    return Honesty(
+        photos=len(assessed),
+        with_radii=int(np.isfinite(assessed.radii_km).all(axis=1).sum()),
+        coverage=tuple(coverage_at(assessed, column) for column in range(3)),
+        sharpness=tuple(sharpness_at(assessed, column) for column in range(3)),
+        errors={name: error for name, error in errors.items() if error is not None},
+        areas={
+            name: area_under(tie_groups(values, assessed.answered), loss)
+            for name, values in confidences.items()
+        },
+    )
 
 
 def honesty_plots(shown: ShownRun) -> tuple[Markup, ...]:

@@ -30,7 +30,7 @@ from evaluation.report_world import ErrorMap, error_map
 
 if TYPE_CHECKING:
     from evaluation.compare import Comparison as Paired
-    from evaluation.coverage import Coverage, Honesty
+    from evaluation.coverage import Coverage
     from evaluation.figures import Slice
     from evaluation.ledger import Ledger
 
@@ -76,13 +76,13 @@ class RunPage:
         self.photos_given = photos is not None
         self._photos, self._page = photos, page
 
-    @cached_property
+    @property
     def coverage(self) -> "tuple[Coverage, ...]":
-        """Coverage of the 50, 80 and 95 % radii."""
-        return extras.coverage_of(self.shown)
+        """Coverage of the 50, 80 and 95 % radii; empty where no answer states radii."""
+        return self.honesty.coverage if self.honesty else ()
 
     @cached_property
-    def honesty(self) -> "Honesty | None":
+    def honesty(self) -> extras.Honesty | None:
         """How honest radii and confidences are."""
         return extras.honesty(self.shown)
 
