@@ -7,13 +7,16 @@ they are more than twice the code for what nobody waits for.
 
 On disk, under `home/places/KEY`: `vectors.f32`, rows one after the other in the order of
 `map_order`, and `card.json`, written last: places without a card are a build that was
-interrupted, and go on where it stopped.
+interrupted, and go on where it stopped. Vectors of encoders and lists that are no longer asked for
+are removed after `KEPT_DAYS`.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -25,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from encoders.base import AlignedEncoder, EncoderCard, Points, Vectors, check_coordinates
 from encoders.base import check_vectors as check_encoded
 from encoders.photo_file import printable
-from geo.errors import InputError, UnavailableError
+from geo.errors import GeolocationError, InputError, UnavailableError
 from geo.sphere import map_order
 from index_builder.files import FolderLock, write_atomically
 
@@ -35,6 +38,8 @@ FORMAT_VERSION = 2
 CHUNK = 8192
 """Places embedded between two steps of progress; a killed build loses at most so many."""
 VECTORS_FILE, CARD_FILE = "vectors.f32", "card.json"
+KEPT_DAYS = 90.0
+"""Vectors that nobody opened for so long are removed when others are embedded."""
 SAME_VECTOR = 1e-3
 """Rows of one encoder on two machines differ less; those of two encoders, far more."""
 Indices = npt.NDArray[np.intp]
@@ -224,6 +229,8 @@ def _stored(folder: Path, card: EncoderCard, points: Points) -> Places | str:
     vectors = np.asarray(np.memmap(path, dtype=np.float32, mode="r", shape=shape))
     if digest(vectors) != stated.vectors_digest:
         return "the vectors are not those that the card speaks of"
+    with contextlib.suppress(OSError):  # a home that is only read is swept by nobody
+        os.utime(path)
     return Places(card, points, map_order(points), vectors, stated.unknown)
 
 
@@ -254,7 +261,44 @@ def _embedded(
         write_atomically(folder / CARD_FILE, card.model_dump_json(indent=1).encode())
     finally:
         lock.release()
+    sweep_places(folder.parent, keep=folder)
     return Places(encoder.card, points, map_order(points), vectors, unknown)
+
+
+def sweep_places(parent: Path, keep: Path) -> int:
+    """Remove vectors that were not opened for `KEPT_DAYS`; say how many bytes that freed.
+
+    Each under its own lock, the card first: who finds a folder without one embeds anew. The lock
+    files stay, so that no two processes ever hold different ones; a folder in use is left alone.
+
+    Args:
+        parent: the folder of all places galleries, `home/places`.
+        keep: the one that was just made.
+    """
+    freed = 0
+    for folder in sorted(parent.iterdir()):
+        vectors = folder / VECTORS_FILE
+        if folder == keep or folder.is_symlink() or not _forgotten(vectors):
+            continue
+        with contextlib.suppress(OSError, GeolocationError):  # in use, or not ours to remove
+            lock = FolderLock(folder)
+            try:
+                if _forgotten(vectors):  # who held the lock before us may have used it
+                    size = vectors.stat().st_size
+                    (folder / CARD_FILE).unlink(missing_ok=True)
+                    vectors.unlink()
+                    freed += size
+                    logger.info("places in %s: not used, removed", printable(str(folder)))
+            finally:
+                lock.release()
+    return freed
+
+
+def _forgotten(vectors: Path) -> bool:
+    try:
+        return time.time() - vectors.stat().st_mtime > KEPT_DAYS * 86_400
+    except OSError:
+        return False
 
 
 def _embed_missing(

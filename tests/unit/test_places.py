@@ -292,3 +292,53 @@ def test_a_service_that_gives_too_few_vectors_is_not_believed(
 def test_bad_coordinates_are_refused(tmp_path: Path, bad: list[list[float]]) -> None:
     with pytest.raises(InputError):
         open_places(GlobeEncoder(), bad, tmp_path)
+
+
+def aged(folder: Path, days: float) -> None:
+    moment = time.time() - days * 86_400
+    os.utime(folder / VECTORS_FILE, (moment, moment))
+
+
+def test_vectors_that_nobody_opened_for_long_are_removed_when_others_are_made(
+    tmp_path: Path,
+) -> None:
+    lists = [scattered(20, seed=seed) for seed in range(4)]
+    folders: list[Path] = []
+    for points in lists[:3]:
+        before = set((tmp_path / "places").iterdir()) if folders else set()
+        open_places(GlobeEncoder(), points, tmp_path)
+        folders += list(set((tmp_path / "places").iterdir()) - before)
+    old, used, locked = folders
+    for folder in folders:
+        aged(folder, 91)
+    kept = open_places(GlobeEncoder(), lists[1], tmp_path)  # used again: no longer old
+    held = FolderLock(locked)
+    open_places(GlobeEncoder(), lists[3], tmp_path)
+    held.release()
+    assert not (old / VECTORS_FILE).exists()
+    assert not (old / CARD_FILE).exists()
+    assert (old / "lock").exists(), "no two processes may ever lock different files"
+    assert all((folder / CARD_FILE).is_file() for folder in (used, locked))
+    assert len(kept) == 20
+    encoder = GlobeEncoder()
+    assert len(open_places(encoder, lists[0], tmp_path)) == 20
+    assert encoder.places_encoded == 20, "embedded anew"
+
+
+def test_what_is_not_of_places_is_not_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "places"
+    folder.mkdir()
+    (folder / "note.txt").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / VECTORS_FILE).write_bytes(b"1234")
+    aged(tmp_path / "elsewhere", 400)
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "young").mkdir()
+    (folder / "young" / VECTORS_FILE).write_bytes(b"1234")
+    (folder / "interrupted").mkdir()
+    (folder / "interrupted" / VECTORS_FILE).write_bytes(b"12345678")
+    aged(folder / "interrupted", 91)
+    assert module.sweep_places(folder, folder / "young") == 8
+    assert (tmp_path / "elsewhere" / VECTORS_FILE).exists()
+    assert (folder / "note.txt").read_text() == "mine"
+    assert (folder / "young" / VECTORS_FILE).exists()
