@@ -99,6 +99,13 @@ class TestPixels:
         png = encoded(picture(seed=3), "PNG")
         assert neutral_copy(png).data == neutral_copy(neutral_copy(png).data).data
 
+    def test_what_an_open_picture_carries_is_not_written(self) -> None:
+        image = picture()
+        image.info = {"icc_profile": SECRET, "exif": b"Exif" + SECRET, "dpi": (72, 72)}
+        copy = protocol.neutral_pixels(image)
+        assert set(chunks(copy.data)) == {b"IHDR", b"IDAT", b"IEND"}
+        assert SECRET not in copy.data
+
     def test_what_is_no_photo(self) -> None:
         with pytest.raises(InputError):
             neutral_copy(b"not a photo")

@@ -23,7 +23,9 @@ from evaluation.row_log import RowLog
 from evaluation.run import RunReport, run_dataset
 from evaluation.runs import MANIFEST, ROWS, Run
 from geo.errors import ConfigError, InputError, UnavailableError
+from index_builder.gallery_opening import open_gallery
 from tests.unit.photo_samples import gps_exif
+from tests.unit.upkeep_samples import photo, unit, write_gallery
 
 PHOTOS = 8
 Locate = Callable[[Path], None]
@@ -312,6 +314,25 @@ class TestProtocol:
         with pytest.raises(ConfigError, match="tuning on the test"):
             run(fake, dataset, tmp_path / "run", calibration=fitted)
         assert fake.given == []
+
+    def test_galleries_are_cleaned_for_the_run_and_put_back(
+        self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        rows = [photo(0, author="Ann3"), photo(1, author="zoe")]
+        with open_gallery(write_gallery(tmp_path / "gallery", rows)) as gallery:
+            given = fake.bench.galleries = (gallery,)
+            fake.bench.photos.add = lambda path: SimpleNamespace(id=path.name)
+            fake.bench.encoder_of = lambda gallery: None
+            fake.bench.photo_vectors = lambda photo_id, encoder: {"globe": unit(7)}
+            during: list[set[str]] = []
+            fake.before = lambda path: during.append(
+                {one.author for one in fake.bench.galleries[0].photos()}
+            )
+            report = run(fake, dataset, tmp_path / "run", limit=2)
+            assert during == [{"zoe"}] * 2
+            assert fake.bench.galleries is given
+            assert {one.author for one in gallery.photos()} == {"Ann3", "zoe"}
+        assert any("without 1 photos of 1 of the" in line for line in report.told)
 
     def test_concurrency_out_of_range(
         self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
