@@ -49,7 +49,7 @@ from tools.workbench import Workbench
 Place = tuple[float, float]
 Given = tuple[JsonValue, JsonValue]
 PUBLISHED = FourierPlaces()
-fast = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+fast = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 hundredths = st.integers(-8000, 8000).map(lambda n: n / 100)
 longitudes = st.integers(-18000, 17999).map(lambda n: n / 100)
@@ -177,7 +177,7 @@ def test_where_all_is_invalid_the_published_rule_still_answers() -> None:
     assert (verified, len(rejected)) == ([], 2)
 
 
-@settings(fast, max_examples=120)
+@settings(fast, max_examples=60)
 @given(pool=pools, truth=good, data=st.data())
 def test_whatever_the_pool_ours_is_finite_accounted_for_and_the_same_in_any_writing(
     pool: list[Given], truth: Place, data: st.DataObject
