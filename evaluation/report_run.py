@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.photo_file import printable
-from evaluation.metrics import Distance, Operator, errors_km
+from evaluation.bootstrap import author_clusters, resample
+from evaluation.measured import LEVEL
+from evaluation.metrics import Distance, Operator, errors_km, within
 from evaluation.pairing import Paired, pair
 from evaluation.report_curves import GRID_KM, Curve
 from evaluation.report_svg import MOST_RUNS
 from evaluation.runs import MANIFEST, ROWS, Run, RunRow
-from evaluation.scoring import Score, score
+from evaluation.scoring import RESAMPLES, SEED, Score, score
 from evaluation.tables import (
     Predictions,
     Truths,
@@ -121,24 +123,18 @@ class ShownRun:
 
     @cached_property
     def curve(self) -> Curve:
-        """The error curve; its intervals are those that `score` has at the thresholds."""
-        found = score(
-            self.predictions,
-            self.truths,
-            distance=self.distance,
-            operator=self.operator,
-            thresholds_km=GRID_KM.tolist(),
-            names=(),
-        ).accuracies
-        ends = [
-            (one.clustered.low, one.clustered.high)
-            if one.clustered
-            else (one.value or 0.0, one.value or 0.0)
-            for one in found
-        ]
-        share = np.array([one.value for one in found], dtype=np.float64)
-        low, high = np.array(ends).T
-        return Curve(self.number, share / 100, low / 100, high / 100)
+        """The error curve; its intervals are the clustered ones of `score` at the thresholds."""
+        hits = within(self.errors, GRID_KM.tolist(), self.operator)
+        order = np.lexsort((np.array(self.truths.authors), self.errors))
+        drawn = resample(
+            np.column_stack((np.ones(len(hits)), hits))[order],
+            author_clusters(self.truths.authors, order)[order],
+            resamples=RESAMPLES,
+            seed=SEED,
+        ).sums
+        tail = 50 * (1 - LEVEL)
+        low, high = np.percentile(drawn[:, 1:] / drawn[:, :1], (tail, 100 - tail), axis=0)
+        return Curve(self.number, hits.mean(axis=0), low, high)
 
     @cached_property
     def rows(self) -> dict[str, RunRow]:
