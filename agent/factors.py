@@ -3,18 +3,19 @@
 See `agent.belief` for the model.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geo import sphere
+from geo.cells import area_km2, from_tokens, levels
+from geo.errors import InputError
+from geo.quads import Quads, quads_at
 from tools.evidence import Candidate, Evidence
-
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
 Settlements = tuple[Floats, Floats, list[str]]
@@ -25,17 +26,20 @@ PEOPLE_PER_KM2 = 1_500.0
 """Density that turns a population into a settlement's extent."""
 BACKGROUND_SHARE = 0.1
 """Share of the prior that is spread evenly over the globe: photos are taken anywhere."""
-SMOOTHING_KM = 15.0
-"""Distance over which a settlement's photos spread when the prior is read as a density."""
-RINGS, SPOKES = 10, 6
-"""Quantile points of a kernel: rings of equal mass times points on each ring."""
+DENSITY_LEVEL = 9
+"""S2 cells, 18 km wide on average, that the prior's density is kept in."""
+SMOOTHING_CELLS = 0.85
+"""A settlement's photos spread around it like a normal of so many of these cells, 15 km."""
+LEAST_DENSITY = 1 / 149e6
+"""Photos per km2 of all land, of all photos. Where the prior has less, kernels that overlap are
+no surprise: their tails reach out to sea and into deserts because they know no coast."""
+INSIDE = 0.8
+"""Share of a cell candidate's mass that is spread evenly over its cell; the rest is a kernel."""
 BIN_DEG = 5.0
 """Sides of the squares that light points are counted by."""
 BINS_DOWN, BINS_ACROSS = int(180 / BIN_DEG), int(360 / BIN_DEG)
-KEPT_DENSITIES = 4096
-"""Kernels whose prior density is kept: most evidence is looked at turn after turn."""
-Kernel = tuple[float, float, float]
-"""Latitude, longitude, radius in km."""
+MOST_WEIGHT = 0.999
+"""No evidence makes anything impossible."""
 
 
 class Prior:
@@ -64,31 +68,38 @@ class Prior:
         """Square that each settlement lies in, `[N]`."""
         return bins_of(self.points)
 
-    def density_of(self, kernels: Sequence[Kernel]) -> Floats:
-        """Return the prior's density at the quantile points of kernels, per km2, `[M]`."""
-        return np.concatenate([self._density_of(kernel) for kernel in kernels])
+    @cached_property
+    def spread_km(self) -> Floats:
+        """Root of the mean squared distance of a settlement's points from its centre, `[N]`."""
+        return np.asarray(self.extent_km / np.sqrt(2), dtype=np.float64)
 
     @cached_property
-    def _density_of(self) -> Callable[[Kernel], Floats]:
-        return lru_cache(KEPT_DENSITIES)(lambda kernel: self.density(quantiles_of(*kernel)[0]))
+    def area_km2(self) -> Floats:
+        """Area that each settlement's mass is spread over in the density, `[N]`."""
+        return np.asarray(self.mass / self.density(self.unit), dtype=np.float64)
 
-    def density(self, points: Floats) -> Floats:
-        """Return the prior's density at `[N, 2]` points, per km2."""
-        chord = 2 * np.sin(4 * SMOOTHING_KM / sphere.EARTH_RADIUS_KM / 2)
-        near = self._tree.query_ball_point(sphere.unit_vectors(points), chord)
-        rows = np.repeat(np.arange(len(points)), [len(found) for found in near])
-        held = np.array([one for found in near for one in found], dtype=np.intp)
-        away = sphere.haversine_km(*self.points[held].T, *points[rows].T)
-        kernel = np.exp(-0.5 * (away / SMOOTHING_KM) ** 2) / (2 * np.pi * SMOOTHING_KM**2)
-        smooth = np.bincount(rows, weights=self.mass[held] * kernel, minlength=len(points))
-        density = BACKGROUND_SHARE / EARTH_KM2 + (1 - BACKGROUND_SHARE) * smooth
-        return np.asarray(density, dtype=np.float64)
+    def density(self, unit: Floats) -> Floats:
+        """Return the prior's density at unit vectors `[N, 3]`, per km2."""
+        cells = quads_at(unit, DENSITY_LEVEL)
+        held = self._settled[cells.face, cells.row, cells.column]
+        return np.asarray(
+            np.maximum(BACKGROUND_SHARE / EARTH_KM2 + (1 - BACKGROUND_SHARE) * held, LEAST_DENSITY)
+        )
 
     @cached_property
-    def _tree(self) -> "cKDTree":
-        from scipy.spatial import cKDTree
+    def _settled(self) -> NDArray[np.float32]:
+        """Density of settlements in the cells of `DENSITY_LEVEL`: `[6, rows, columns]`, per km2."""
+        from scipy.ndimage import gaussian_filter
 
-        return cKDTree(self.unit)
+        side = 2**DENSITY_LEVEL
+        cells = quads_at(self.unit, DENSITY_LEVEL)
+        faces = np.zeros((6, side, side))
+        np.add.at(faces, (cells.face, cells.row, cells.column), self.mass)
+        smooth = np.stack([gaussian_filter(one, SMOOTHING_CELLS, mode="nearest") for one in faces])
+        row, column = np.divmod(np.arange(side * side), side)
+        same = np.zeros_like(row)  # all six faces are alike
+        area = Quads(same, column, row, same + DENSITY_LEVEL).area_km2().reshape(side, side)
+        return np.asarray(smooth / smooth.sum() / area, dtype=np.float32)
 
 
 def bins_of(points: Floats) -> NDArray[np.intp]:
@@ -99,7 +110,7 @@ def bins_of(points: Floats) -> NDArray[np.intp]:
 
 
 KEPT_PRIORS = 4
-"""Priors kept, of a few MB each: a process may have several gazetteers open."""
+"""Priors kept, of some MB each: a process may have several gazetteers open."""
 _last: list[tuple[Settlements, Prior]] = []
 
 
@@ -118,7 +129,7 @@ class CountryGroup:
 
     def __init__(self, items: Sequence[Evidence], prior: Prior) -> None:
         total = sum(item.weight for item in items)
-        self.weight = max(item.weight for item in items)
+        self.weight = min(MOST_WEIGHT, max(item.weight for item in items))
         self.shares: dict[str, float] = {}
         for item in items:
             for code, share in item.countries.items():
@@ -128,11 +139,9 @@ class CountryGroup:
         self._prior = prior.by_country
         self._unknown = 1 - sum(self.shares.values())
 
-    def ratio(self, countries: NDArray[np.str_]) -> Floats:
-        """Return the factor on belief at points in these countries, `[N]`."""
-        codes, where = np.unique(countries, return_inverse=True)
-        factors = [self._factor(str(code)) for code in codes]
-        return np.asarray(factors, dtype=np.float64)[where]
+    def ratio(self, codes: NDArray[np.str_]) -> Floats:
+        """Return the factor on belief in each of these countries, `[N]`, never 0."""
+        return np.array([self._factor(code) for code in codes.tolist()], dtype=np.float64)
 
     def _factor(self, code: str) -> float:
         named = self.shares[code] / self._prior[code] if code in self.shares else 0.0
@@ -140,74 +149,130 @@ class CountryGroup:
 
 
 class CandidateGroup:
-    """Dependent evidence that speaks of coordinates: one mixture of kernels."""
+    """Dependent evidence that speaks of coordinates: one mixture of kernels.
+
+    Attributes:
+        weight: how often the group is right.
+        unit: `[K, 3]` centres of its kernels.
+        radius_km: `[K]` their scales.
+        share: `[K]` of the group's mass; sums to 1.
+        cell: `[K]` the S2 cell that most of a kernel's mass is spread over; 0 for none.
+    """
 
     def __init__(self, items: Sequence[Evidence], prior: Prior) -> None:
         self._given = frozenset(code for item in items for code in item.given_countries)
         inside = sum(prior.by_country.get(code, 0.0) for code in self._given)
-        self._weight = min(0.999, max(item.weight for item in items))
-        self._scale = self._weight * (inside if self._given else 1.0)
+        self.weight = min(MOST_WEIGHT, max(item.weight for item in items))
+        self.scale = self.weight * (inside if self._given else 1.0)
         shares = _mixture(items)
-        self.kernels: tuple[Kernel, ...] = tuple(shares)
-        self.unit: Floats = sphere.unit_vectors([kernel[:2] for kernel in shares])
-        self.radius_km: Floats = np.array([radius_km for _, _, radius_km in shares])
+        self.unit: Floats = sphere.unit_vectors([key[:2] for key in shares])
+        self.radius_km: Floats = np.array([key[2] for key in shares])
+        self.cell = np.array([key[3] for key in shares], dtype=np.uint64)
         self.share: Floats = np.array(list(shares.values()))
 
-    def samples(self) -> tuple[Floats, Floats, Floats, NDArray[np.str_]]:
-        """Return quantile points `[M, 2]`, their mass `[M]`, extent `[M]` in km and countries."""
-        quantiles = [quantiles_of(*kernel) for kernel in self.kernels]
-        count = RINGS * SPOKES
-        mass = np.repeat(self._scale * self.share / count, count)
-        points = np.concatenate([points for points, _ in quantiles])
-        codes = np.concatenate([codes for _, codes in quantiles])
-        return points, mass, np.repeat(self.radius_km * 0.1, count), codes
+    @property
+    def presupposes(self) -> bool:
+        """Whether it speaks of some countries alone."""
+        return bool(self._given)
+
+    def wrong(self, codes: NDArray[np.str_]) -> Floats:
+        """Return the factor on belief in each of these countries if the group is wrong, `[N]`."""
+        affected = [not self._given or code in self._given for code in codes.tolist()]
+        return np.where(affected, 1 - self.weight, 1.0)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """All kernels of some groups side by side, `[K]`; group by group.
+
+    Attributes:
+        unit: `[K, 3]` centres.
+        share: of their group's mass.
+        cell: see `CandidateGroup`.
+        first: `[G]` each group's first kernel.
+    """
+
+    unit: Floats
+    radius_km: Floats
+    share: Floats
+    cell: NDArray[np.uint64]
+    first: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, groups: Sequence[CandidateGroup]) -> Self:
+        """Return the kernels of groups, of which there is at least one."""
+        return cls(
+            np.concatenate([group.unit for group in groups]),
+            np.concatenate([group.radius_km for group in groups]),
+            np.concatenate([group.share for group in groups]),
+            np.concatenate([group.cell for group in groups]),
+            np.cumsum([0, *(len(group.share) for group in groups[:-1])]),
+        )
 
     def density(self, unit: Floats) -> Floats:
-        """Return weight times the mixture's density at unit vectors `[N, 3]`, per km2."""
-        # Differences keep a millimetre, where cosines lose tens of metres.
-        squared = sum(np.subtract.outer(unit[:, k], self.unit[:, k]) ** 2 for k in range(3))
-        away = 2 * sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(np.sqrt(squared) / 2, 1.0))
-        kernel = (1 + (away / self.radius_km) ** 2) ** -2 / (np.pi * self.radius_km**2)
-        return np.asarray(self._scale * np.einsum("ij,j->i", kernel, self.share), dtype=np.float64)
+        """Return the density of each group at unit vectors `[N, 3]`: `[N, G]`, per km2.
 
-    def wrong(self, countries: NDArray[np.str_]) -> Floats:
-        """Return the factor on belief at points in these countries if the group is wrong, `[N]`."""
-        affected = np.isin(countries, list(self._given)) if self._given else True
-        return np.where(affected, 1 - self._weight, np.ones(len(countries)))
-
-
-@lru_cache(maxsize=4096)
-def quantiles_of(
-    latitude: float, longitude: float, radius_km: float
-) -> tuple[Floats, NDArray[np.str_]]:
-    """Return the quantile points `[RINGS * SPOKES, 2]` of a kernel and their countries."""
-    from geo.regions import country_at
-
-    quantile = (np.arange(RINGS) + 0.5) / RINGS
-    bearing = (np.arange(SPOKES) + 0.5 * (np.arange(RINGS) % 2)[:, None]) * 360 / SPOKES
-    reach = np.sqrt(quantile / (1 - quantile))[:, None] * np.ones(SPOKES)
-    distance = np.minimum(radius_km * reach.ravel(), 20_000.0)
-    points = sphere.destination(latitude, longitude, bearing.ravel(), distance).reshape(-1, 2)
-    codes = np.asarray(country_at(points), dtype=np.str_)
-    points.setflags(write=False)
-    codes.setflags(write=False)
-    return points, codes
+        In chords `c` instead of arcs the kernel `(1 + c^2 / r^2)^-2 / (pi r^2)` integrates over the
+        sphere in closed form, since a cap's area is `pi c^2`.
+        """
+        earth_2, radius_2 = sphere.EARTH_RADIUS_KM**2, self.radius_km**2
+        peak = self.share * (1 + radius_2 / (4 * earth_2)) / (np.pi * radius_2)
+        peak = np.where(self.cell > 0, 1 - INSIDE, 1.0) * peak
+        # 1 + c^2 / r^2 = 1 + 2 (R / r)^2 - 2 (R / r)^2 cos: one product, no threads of a BLAS.
+        slope = 2 * earth_2 / radius_2
+        towards = self.unit.T * -slope
+        found = np.empty((len(unit), len(self.first)))
+        for start in range(0, len(unit), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            reach = np.maximum(unit[rows] @ towards + (1 + slope), 1.0)
+            np.multiply(reach, reach, out=reach)
+            np.divide(peak, reach, out=reach)
+            np.add.reduceat(reach, self.first, axis=1, out=found[rows])
+        for k in np.flatnonzero(self.cell):
+            group = int(np.searchsorted(self.first, k, side="right")) - 1
+            found[:, group] += INSIDE * self.share[k] * _evenly(unit, self.cell[k])
+        return found
 
 
-def _mixture(items: Sequence[Evidence]) -> dict[Kernel, float]:
+_BLOCK = 128
+"""Rows computed at once: they stay in the processor's cache."""
+
+
+def _evenly(unit: Floats, cell: np.uint64) -> Floats:
+    """Return the density of mass that is spread evenly over a cell, `[N]`, per km2."""
+    level = int(levels([cell])[0])
+    centre = quads_at(sphere.unit_vectors([_centre_of(int(cell))]), level)
+    held = centre.find(quads_at(unit, level)) == 0
+    return np.where(held, 1 / float(area_km2([cell])[0]), 0.0)
+
+
+@lru_cache(maxsize=1024)
+def _centre_of(cell: int) -> tuple[float, float]:
+    from geo.cells import centres
+
+    (centre,) = centres([cell])
+    return float(centre[0]), float(centre[1])
+
+
+Key = tuple[float, float, float, int]
+"""Of a kernel: latitude, longitude, radius in km, cell (0 for none)."""
+
+
+def _mixture(items: Sequence[Evidence]) -> dict[Key, float]:
     """Return the distinct kernels of a group and their shares, which sum to 1.
 
-    A kernel is a latitude, a longitude and a radius; a candidate has one for each of its
-    reaches. A candidate that several dependent calls bring is one with their mean share.
+    A candidate has a kernel for each of its reaches. A candidate that several dependent calls
+    bring is one with their mean share.
     """
     total = sum(item.weight for item in items)
-    held: dict[Kernel, float] = {}
+    held: dict[Key, float] = {}
     for item in items:
         scores = sum(max(c.score, 1e-6) for c in item.candidates)
         for c in item.candidates:
             share = max(c.score, 1e-6) / scores * item.weight / total
+            longitude = -180.0 if c.longitude == 180 else c.longitude + 0.0
             for radius_km, part in _reaches(c):
-                key = (c.latitude, c.longitude, radius_km)
+                key = (c.latitude + 0.0, longitude, radius_km, _cell_of(c))
                 held[key] = held.get(key, 0.0) + share * part
     return dict(sorted(held.items()))
 
@@ -217,4 +282,14 @@ def _reaches(candidate: Candidate) -> list[tuple[float, float]]:
     total = sum(reach.share for reach in candidate.reaches)
     if not total:
         return [(candidate.radius_km, 1.0)]
-    return [(reach.radius_km, reach.share / total) for reach in candidate.reaches]
+    return [(reach.radius_km, reach.share / total) for reach in candidate.reaches if reach.share]
+
+
+def _cell_of(candidate: Candidate) -> int:
+    """Return the S2 cell of a cell candidate that names it by its token; 0 otherwise."""
+    if candidate.kind != "cell" or candidate.reaches or not candidate.reference:
+        return 0
+    try:
+        return int(from_tokens([candidate.reference])[0])
+    except InputError:
+        return 0
