@@ -39,8 +39,10 @@ bench-scale: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_scale --out docs/scale.json
 	$(BIN)/python -m evaluation.scale_report docs/scale.json --page docs/scale.md --plot docs/scale.png
 
+# Families on rendered planets, then every recipe on rendered worlds: most of an hour, resumable.
 bench-world: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_world
+	$(BIN)/python -m evaluation.bench_recipes
 
 # The LangGraph development server around the state machine (the product's own server comes later);
 # runs wait for a model most of the time, so several go on at once.

@@ -143,8 +143,11 @@ def make_world(
     photos = (*world.gallery, *world.learned, *world.queries)
     for number, photo in enumerate(photos, start=1):
         path = world.path(photo)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_png(draw(planet, photo)))
+        if done.exists() or not path.exists():  # of another world, or not drawn yet
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(_png(draw(planet, photo)))
+            partial.replace(path)
         progress(f"photos of world {seed}", number, len(photos))
     _write_positions(world)
     done.write_text(text, encoding="utf-8")
@@ -200,9 +203,11 @@ def _towns(draws: np.random.Generator, count: int, gazetteer: Gazetteer) -> list
     for row in rows.tolist():
         # Photos are taken all over a town: evenly over the disc that its people fill.
         reach = np.sqrt(population[row] / PEOPLE_PER_KM2 / np.pi * draws.uniform())
-        where = sphere.destination(*points[row], float(draws.uniform(0, 360)), float(reach))
-        latitude, longitude = (np.round(where.reshape(2) * KEY) / KEY).tolist()
-        ((place, _),) = gazetteer.nearest(*points[row], country=countries[row], limit=1)
+        centre = float(points[row, 0]), float(points[row, 1])
+        bearing = np.array([draws.uniform(0, 360)])
+        where = sphere.destination(centre[0], centre[1], bearing, np.array([reach])).reshape(2)
+        latitude, longitude = (np.round(where * KEY) / KEY).tolist()
+        ((place, _),) = gazetteer.nearest(centre[0], centre[1], country=countries[row], limit=1)
         found.append(Town(place.name, place.admin1, countries[row], latitude, longitude))
     return found
 

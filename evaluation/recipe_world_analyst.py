@@ -79,32 +79,38 @@ class SimulatedAnalyst(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    profile: Profile
+    plays: Profile
     world: int
     towns: Any
     """`[N, 2]` towns that it may name, and `[N]` how likely it names each."""
     seed: int = 0
     """Of the question: short answers to one prompt differ by it."""
-    _truth: dict[str, Truth] = PrivateAttr(default_factory=dict)
+    _now: dict[str, Any] = PrivateAttr(default_factory=dict)
+    """The truth of the photo that it is asked about, and how far the towns are; copies share it."""
 
     @property
     def _llm_type(self) -> str:
-        return f"simulated-{self.profile.name}"
+        return f"simulated-{self.plays.name}"
 
     @property
     def model(self) -> str:
         """Its name, as answers and evidence have it."""
-        return f"simulated-{self.profile.name}"
+        return f"simulated-{self.plays.name}"
 
     @classmethod
     def of(cls, profile: str, world: int, gazetteer: Gazetteer) -> "SimulatedAnalyst":
         """Return an analyst of a world, who may name the gazetteer's towns."""
         points, population, _ = gazetteer.settlements(5_000)
-        return cls(profile=PROFILES[profile], world=world, towns=(points, np.sqrt(population)))
+        return cls(plays=PROFILES[profile], world=world, towns=(points, np.sqrt(population)))
 
     def look_at(self, truth: Truth) -> None:
         """Have it asked about this photo from now on."""
-        self._truth["now"] = truth
+        points, _ = self.towns
+        here = truth.latitude, truth.longitude
+        self._now |= {
+            "truth": truth,
+            "apart": sphere.haversine_km(points[:, 0], points[:, 1], *here),
+        }
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         """Remember which tools are offered."""
@@ -132,7 +138,7 @@ class SimulatedAnalyst(BaseChatModel):
         prior = question.startswith(_opening("prior"))
         point, away = self.first_guess() if prior else self.short_answer(references, self.seed)
         draws = self._draws("says", "prior" if prior else len(references), self.seed)
-        radius, sure = _stated(self.profile, away, draws)
+        radius, sure = _stated(self.plays, away, draws)
         said: dict[str, Any] = {
             "latitude": round(point[0], 4), "longitude": round(point[1], 4), "radius_km": radius,
             "place": "", "country": "",
@@ -149,18 +155,18 @@ class SimulatedAnalyst(BaseChatModel):
         """Return one short answer under references and how far off it is, km."""
         draws = self._draws("answer", len(references), number)
         follows, picks, keeps = draws.uniform(size=3)
-        if references and follows < self.profile.follows:
+        if references and follows < self.plays.follows:
             away = self._away(references)
-            row = int(away.argmin()) if picks < self.profile.picks else 0
+            row = int(away.argmin()) if picks < self.plays.picks else 0
             return references[row], float(away[row])
-        return self.first_guess() if keeps < self.profile.keeps else self._guess(draws)
+        return self.first_guess() if keeps < self.plays.keeps else self._guess(draws)
 
     def _guess(self, draws: np.random.Generator) -> tuple[Point, float]:
         """Draw an error and return a place that far off: a town, but for small errors."""
-        truth, wanted = self._here, _error_km(self.profile, draws)
+        truth, wanted = self._here, _error_km(self.plays, draws)
         if wanted >= TOWN_KM:
             points, weight = self.towns
-            apart = sphere.haversine_km(points[:, 0], points[:, 1], *truth)
+            apart = self._now["apart"]
             near = np.flatnonzero(np.abs(apart / wanted - 1) < AROUND)
             if len(near):
                 row = int(draws.choice(near, p=weight[near] / weight[near].sum()))
@@ -170,7 +176,7 @@ class SimulatedAnalyst(BaseChatModel):
 
     @property
     def _here(self) -> Point:
-        return self._truth["now"].latitude, self._truth["now"].longitude
+        return self._now["truth"].latitude, self._now["truth"].longitude
 
     def _away(self, points: Sequence[Point]) -> Any:
         held = np.array(points)
@@ -178,7 +184,7 @@ class SimulatedAnalyst(BaseChatModel):
 
     def _draws(self, *about: object) -> np.random.Generator:
         """Return random numbers that follow from the photo and the question."""
-        parts = [self.profile.name, self.world, self._truth["now"].image_id, *about]
+        parts = [self.plays.name, self.world, self._now["truth"].image_id, *about]
         digest = hashlib.sha256(json.dumps(parts).encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:8]))
 
