@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from agent.belief import Status
+from agent.contributions import Contribution
 from agent.model_use import ModelUse
 from tools.evidence import (
     Candidate,
@@ -27,7 +28,7 @@ SAYS = " The driver's reason: "
 
 
 class Radii(Record):
-    """Distances from the answer that hold 50, 80 and 95 % of belief, in km on WGS84."""
+    """Distances from the answer that hold 50, 80 and 95 % of belief, in km (haversine)."""
 
     km_50: float = Field(gt=0)
     km_80: float = Field(gt=0)
@@ -82,6 +83,8 @@ class Answer(Record):
     latitude: Latitude | None = None
     longitude: Longitude | None = None
     radii: Radii | None = None
+    within: dict[str, Share] = Field(default_factory=dict)
+    """Belief within 1, 25, 200, 750 and 2500 km of the answer, by that number."""
     country: str = ""
     """ISO 3166-1 alpha-2 of the answer's coordinate; empty where undetermined or at sea."""
     country_name: str = ""
@@ -120,6 +123,10 @@ class Answer(Record):
     """`committed`, or the budget that ran out."""
     budget_spent: dict[str, float] = Field(default_factory=dict)
     seconds: float = Field(ge=0)
+    calibration: str = ""
+    """Version of the calibration that belief was computed under; empty for none."""
+    contributions: tuple[Contribution, ...] = ()
+    """What each piece of evidence does to the answer, the largest first."""
     versions: dict[str, str] = Field(default_factory=dict)
     trace_path: str = ""
     caution: str = LEAD_NOT_PROOF

@@ -11,30 +11,42 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from geo.errors import ConfigError
-from tools.evidence import Candidate, Evidence, Reach, Record, Share, short_id
+from tools.evidence import Candidate, Evidence, Reach, Record, short_id
 
 FORMAT = 1
+MOST_WEIGHT = 0.999
+"""No evidence makes anything impossible."""
 
 
 class Reliability(Record):
     """How far evidence of one source can be trusted.
 
     Attributes:
-        weight: how often it is right.
+        odds: its weight's odds are multiplied by it, so that what weighs more still does.
         reaches: how far the truth then lies from its candidates; empty keeps their own, `widen`
             times as wide.
+        pieces: how many pieces of evidence this was learned from.
     """
 
-    weight: Share
+    odds: float = Field(default=1.0, gt=0, le=1e6)
     reaches: tuple[Reach, ...] = ()
     widen: float = Field(default=1.0, gt=0, le=1000)
+    pieces: int = Field(default=0, ge=0)
+
+    def weight(self, weight: float) -> float:
+        """Return the weight of evidence that its tool gave this one, at most `MOST_WEIGHT`."""
+        capped = min(weight, MOST_WEIGHT)
+        odds = self.odds * capped / (1 - capped)
+        return min(odds / (1 + odds), MOST_WEIGHT)
 
     def applied(self, item: Evidence) -> Evidence:
         """Return evidence with this weight and these reaches; one that has no effect stays so."""
         if not item.weight:
             return item
         candidates = tuple(self._reaching(candidate) for candidate in item.candidates)
-        return item.model_copy(update={"weight": self.weight, "candidates": candidates})
+        return item.model_copy(
+            update={"weight": self.weight(item.weight), "candidates": candidates}
+        )
 
     def _reaching(self, candidate: Candidate) -> Candidate:
         reaches = self.reaches or tuple(
@@ -52,16 +64,19 @@ class Calibration(Record):
         recipe: the recipe of the run that it was fitted on; it fits no other.
         fitted_on: name of the dataset.
         photos: how many of its photos had a say.
-        sources: by `TOOL:SOURCE` (a model's name, a gallery), by tool, or by kind of evidence; the
-            first of these that is there counts.
+        marks: by which it is known to have seen a photo (`evaluation.protocol.photo_marks`).
+        sources: by `TOOL/KIND/SOURCE` (a model's name, a gallery), by `TOOL/KIND`, or by kind of
+            evidence; the first of these that is there counts.
         temperature: the logarithm of what each group of evidence multiplies belief by is divided
-            by it; above 1 where groups are less independent than they look.
+            by it; above 1 where groups are less independent than they look, below where pieces
+            that are averaged within a group agree by more than chance.
     """
 
     format: Literal[1] = 1
     recipe: str
     fitted_on: str
     photos: int = Field(ge=1)
+    marks: tuple[str, ...] = ()
     sources: dict[str, Reliability] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0, le=100)
 
@@ -81,8 +96,9 @@ class Calibration(Record):
 def keys_of(item: Evidence) -> tuple[str, ...]:
     """Return the names that a calibration may know evidence by, the most specific first."""
     sources = {candidate.source for candidate in item.candidates}
-    named = [f"{item.tool}:{source}" for source in sorted(sources) if len(sources) == 1]
-    return (*named, item.tool, item.kind)
+    tool = f"{item.tool}/{item.kind}"
+    named = [f"{tool}/{source}" for source in sources] if len(sources) == 1 else []
+    return (*named, tool, item.kind)
 
 
 def read_calibration(path: Path) -> Calibration:

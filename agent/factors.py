@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calibration import MOST_WEIGHT
 from geo import sphere
 from geo.cells import area_km2, from_tokens, levels
 from geo.errors import InputError
@@ -38,8 +39,6 @@ INSIDE = 0.8
 BIN_DEG = 5.0
 """Sides of the squares that light points are counted by."""
 BINS_DOWN, BINS_ACROSS = int(180 / BIN_DEG), int(360 / BIN_DEG)
-MOST_WEIGHT = 0.999
-"""No evidence makes anything impossible."""
 
 
 class Prior:

@@ -72,7 +72,8 @@ def _across(unit: FloatArray) -> FloatArray:
     first /= np.linalg.norm(first, axis=1)[:, None]
     second = np.cross(unit, first)
     one, other = first + second, first - second  # across the edges of cells at special places
-    return np.stack([0 * one, one, -one, other, -other]) / np.sqrt(2)
+    across = np.stack([0 * one, one, -one, other, -other]) / np.sqrt(2)
+    return np.asarray(across, dtype=np.float64)
 
 
 def _around(unit: FloatArray, across: FloatArray, away_km: float) -> FloatArray:

@@ -67,11 +67,7 @@ def mass_within(
     belief: "Belief", km: Sequence[float], latitude: float, longitude: float
 ) -> list[float]:
     """Return the shares of belief within these distances of a point, as its radii count them."""
-    if (own := getattr(belief, "mass_within", None)) is not None:
-        return [float(share) for share in own(km, latitude, longitude)]
-    away = sphere.haversine_km(latitude, longitude, *belief.points.T)
-    away = away + np.concatenate([belief.prior.extent_km, belief.drawn.extent_km])
-    return [min(1.0, float(belief.mass[away <= limit].sum())) for limit in km]
+    return [float(share) for share in belief.mass_within(km, latitude, longitude)]
 
 
 def radii_row(radii: "Radii | None") -> tuple[float, float, float]:

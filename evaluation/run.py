@@ -255,6 +255,7 @@ class _Worker:
             longitude=answer.longitude,
             status=answer.status,
             radii=answer.radii,
+            within=answer.within,
             country=answer.country,
             admin1=answer.admin1,
             place=answer.place,

@@ -46,6 +46,7 @@ class RunRow(Record):
     Attributes:
         latitude: of the answer; None where there is none, which counts as a miss everywhere.
         status: `failed` where there is no answer at all, and `reason` says why.
+        within: belief within 1, 25, 200, 750 and 2500 km of the answer, by that number.
         countries: belief by ISO 3166-1 alpha-2 code, the largest.
         verbal_confidence: the driving model's own, 0 to 1, as it said it.
         stages: points that each stage of the run put forward, best first; a stage that the run
@@ -59,6 +60,7 @@ class RunRow(Record):
     status: Literal["located", "region", "undetermined", "failed"]
     reason: str = ""
     radii: Radii | None = None
+    within: dict[str, Share] = Field(default_factory=dict)
     country: str = ""
     admin1: str = ""
     place: str = ""

@@ -51,7 +51,7 @@ class FakeFit(ModuleType):
     def fit(self, pairs: Sequence[Pair], settlements: Settlements, **named: str) -> Calibration:
         self.asked.append(named | {"pairs": len(pairs)})
         self.ids = [truth.image_id for truth, _ in pairs]
-        sources = {"match": Reliability(weight=0.5, widen=4.0)}
+        sources = {"match": Reliability(odds=0.5, widen=4.0)}
         return Calibration(photos=len(pairs), sources=sources, **named)  # type: ignore[arg-type]
 
     def cross_validated(
