@@ -177,7 +177,8 @@ def ablation_preamble(plan: Plan) -> list[str]:
     return [
         "With a tool minus without it, in points, paired over photos and worlds; 95 % interval of "
         f"McNemar's exact test. agentic: simulated {ablated_profile(plan.profiles)}.",
-        "MISS: it makes accuracy at 750 or 2500 km worse by more than noise.",
+        "silenced: of the broken, those that have no answer with the tool. MISS: it makes accuracy "
+        "at 750 or 2500 km worse by more than noise (of tools without effect, one in 20 may).",
     ]
 
 

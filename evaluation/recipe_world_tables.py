@@ -53,10 +53,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One tool taken away from one loop."""
+    """One tool taken away from one loop.
+
+    Attributes:
+        silenced: photos that are right at the coarsest threshold without the tool, and with it
+            have no answer: it does not err, it says that it cannot tell.
+    """
 
     variant: Variant
     differences: tuple[Difference, ...]
+    silenced: int = 0
 
     @property
     def missed(self) -> bool:
@@ -87,7 +93,9 @@ def ablations_of(runs: Runs) -> list[Ablation]:
             difference(km, whole[:, column], less[:, column])
             for km, column in zip(SHOWN_KM, columns, strict=True)
         )
-        found.append(Ablation(variant, tuple(differences)))
+        silent = [row.latitude is None for one, _ in pairs for _, row in one.pairs()]
+        silenced = int((np.array(silent) & (less[:, -1] > 0)).sum())
+        found.append(Ablation(variant, tuple(differences), silenced))
     return found
 
 
@@ -198,13 +206,16 @@ def ledger_table(figures: Mapping[tuple[Variant, int], Mapping[str, Any]]) -> li
 
 def ablation_table(ablations: Sequence[Ablation]) -> list[str]:
     """Return a line for each tool taken away, with MISS where it makes coarse accuracy worse."""
-    rows = [["loop", "tool", *(f"@{km:g}" for km in SHOWN_KM), "fixed/broken @2500", ""]]
+    rows = [
+        ["loop", "tool", *(f"@{km:g}" for km in SHOWN_KM), "fixed/broken @2500", "silenced", ""]
+    ]
     for one in ablations:
         cells = [f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in one.differences]
         last = one.differences[-1]
         verdict = "MISS" if one.missed else "ok"
         named = _title(one.variant.whole), one.variant.without
-        rows.append([*named, *cells, f"{last.fixed}/{last.broken}", verdict])
+        counts = f"{last.fixed}/{last.broken}", str(one.silenced)
+        rows.append([*named, *cells, *counts, verdict])
     return aligned(rows, left=2)
 
 

@@ -19,6 +19,7 @@ from evaluation.recipe_world_analyst import PROFILES, SimulatedAnalyst, next_cal
 from evaluation.recipe_world_runs import RememberingReader
 from evaluation.recipe_world_tables import (
     COARSE_KM,
+    ablation_table,
     ablations_of,
     coverage_of,
     difference,
@@ -209,6 +210,8 @@ def test_a_tool_that_does_harm_at_coarse_distances_is_missed_and_one_at_fine_one
     harmful = {(WHOLE, 1): run(WHOLE, [*silent, *near[:10]]), (LESS, 1): run(LESS, near)}
     (found,) = ablations_of(harmful)
     assert found.missed  # an answer that is no longer given is one lost
+    assert (found.silenced, found.differences[-1].broken) == (10, 10)
+    assert [line.split()[-1] for line in ablation_table([found])[1:]] == ["MISS"]
 
 
 def test_figures_of_a_run() -> None:
