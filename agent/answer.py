@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from agent.belief import Status
+from agent.abstain import AnswerLoss
+from agent.belief import EVEN, Status
 from agent.contributions import Contribution
 from agent.model_use import ModelUse
 from tools.evidence import (
@@ -93,6 +94,10 @@ class Answer(Record):
     """Nearest settlement, only where the 50 % radius is small enough for it to mean anything."""
     countries: dict[str, Share] = Field(default_factory=dict)
     """Belief per country, the largest, ISO 3166-1 alpha-2."""
+    admin_shares: dict[str, Share] = Field(default_factory=dict)
+    """Belief per first-level area, the largest, as `AT Tyrol`; see `agent.admin_shares`."""
+    entropy_bits: float | None = None
+    """Log2 of the area in km2 that belief is spread over; None in answers of older versions."""
     explanation: str
     """One paragraph naming the evidence ids and tool calls it rests on."""
     evidence: tuple[Evidence, ...] = ()
@@ -125,6 +130,8 @@ class Answer(Record):
     seconds: float = Field(ge=0)
     calibration: str = ""
     """Version of the calibration that belief was computed under; empty for none."""
+    abstain: AnswerLoss = EVEN
+    """What answers cost: it decided whether this one is `located`."""
     contributions: tuple[Contribution, ...] = ()
     """What each piece of evidence does to the answer, the largest first."""
     versions: dict[str, str] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from agent.asker import Asker
 from agent.budget import Budget
+from agent.calibration import Calibration
 from agent.calls import announce
 from agent.drivers import Driver, ModelDriver
 from agent.judge import ModelJudge
@@ -25,18 +26,20 @@ def assemble(
     budget: Budget,
     trajectories: int | None = None,
     analyst: bool = False,
+    calibration: Calibration | None = None,
 ) -> Machine:
     """Return the machine of a recipe.
 
     Args:
         bench: what the tools may touch; gets the model as its judge of pairs of photos.
-        settings: which servers the tools may ask.
+        settings: which servers the tools may ask, and what answers cost.
         recipe: what is done.
         asker: asks the model; None without one.
         driver: decides instead of the recipe's own.
         budget: of every run.
         trajectories: instead of the recipe's; several ask no analyst, who could not follow them.
         analyst: whether somebody is there to be asked.
+        calibration: how far evidence can be trusted.
     """
     count = trajectories or recipe.trajectories
     analyst = analyst and count == 1
@@ -44,7 +47,10 @@ def assemble(
         bench.judge = ModelJudge(asker.client, asker.settings, announce)
     tools = make_tools(bench, settings, analyst=analyst)
     pipeline = PipelineDriver([tool.name for tool in tools])
-    machine = Machine(bench, tools, pipeline, budget, recipe, analyst=analyst, trajectories=count)
+    machine = Machine(
+        bench, tools, pipeline, budget, recipe, analyst=analyst, trajectories=count,
+        calibration=calibration, loss=settings.abstain,
+    )  # fmt: skip
     if asker is not None and recipe.uses_model:
         looped = [tool for tool in tools if not recipe.tools or tool.name in recipe.tools]
         own = ModelDriver(asker, looped)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.gallery_family import HeldGallery, held_gallery, look_at
 from agent.recipes import RECIPES, Recipe
 from agent.settings import Settings
+from agent.stored_calibrations import chosen_calibration, in_words
 from agent.worldwide import AUTO, NONE, PACKAGES
 from encoders.families import FAMILIES
 from encoders.identity import PUBLISHED_FAMILIES, tell_encoder
 from encoders.photo_file import printable
 from encoders.weights import catalogue
-from geo.errors import InputError, UnavailableError
+from geo.errors import ConfigError, InputError, UnavailableError
 from tools.evidence import Record
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ class Availability(Record):
         can_run: whether everything it needs is here.
         needs: everything it needs, in words.
         missing: what of that is not here, each in one line with its remedy.
+        calibration: that it applies here, in words.
     """
 
     recipe: Recipe
     can_run: bool
     needs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    calibration: str = ""
 
 
 class _Lack(NamedTuple):
@@ -100,10 +103,26 @@ def availability(
     rows = []
     for recipe in RECIPES:
         missing = tuple(lack.text for lack in _lacks(recipe, here))
+        calibration, trouble = _calibration(recipe, settings)
+        missing += (trouble,) if trouble else ()
         rows.append(
-            Availability(recipe=recipe, can_run=not missing, needs=_needs(recipe), missing=missing)
+            Availability(
+                recipe=recipe,
+                can_run=not missing,
+                needs=_needs(recipe),
+                missing=missing,
+                calibration=calibration,
+            )
         )
     return rows
+
+
+def _calibration(recipe: Recipe, settings: Settings) -> tuple[str, str]:
+    """Return the calibration that a recipe applies here, or why it cannot run with it."""
+    try:
+        return in_words(chosen_calibration(settings.calibration, recipe.name, settings.home)), ""
+    except ConfigError as error:
+        return "", str(error)
 
 
 def check_recipe(

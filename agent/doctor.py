@@ -9,10 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from agent.calibration import read_calibration
 from agent.settings import Settings
+from agent.stored_calibrations import NONE, in_words, stored_calibrations
 from encoders.photo_file import printable
 from encoders.weights import catalogue
-from geo.errors import GeolocationError, UnavailableError
+from geo.errors import ConfigError, GeolocationError, UnavailableError
 from tools.evidence import Record
 
 REQUIRED = (
@@ -76,6 +78,7 @@ def examine(settings: Settings, galleries: Sequence[Path | str] = ()) -> Iterato
     yield _tesseract()
     yield from _weights(settings.home)
     yield _worldwide(settings.home)
+    yield from _calibrations(settings)
     key = settings.qdrant_api_key.get_secret_value() or None
     yield from (_gallery(place, key) for place in galleries)
     yield from _model(settings)
@@ -165,6 +168,38 @@ def _worldwide(home: Path) -> Check:
         head, _, remedy = missing.partition(": ")
         return Check(name="worldwide search", state="absent", detail="off", remedy=remedy or head)
     return Check(name="worldwide search", state="ok", detail="GeoCLIP, in every `locate`")
+
+
+def _calibrations(settings: Settings) -> Iterator[Check]:
+    """Yield every calibration that runs apply here, or that there is none."""
+    if (named := settings.calibration) is not None:
+        if str(named) == NONE:
+            detail = "switched off by GRATICULE_CALIBRATION"
+            yield Check(name="calibration", state="ok", detail=detail)
+        else:
+            yield _calibration(named, "")
+        return
+    stored = list(stored_calibrations(settings.home))
+    yield from (_calibration(path, path.stem) for path in stored)
+    if not stored:
+        yield Check(
+            name="calibration",
+            state="absent",
+            detail="none: evidence counts as its tools weigh it",
+            remedy="graticule evaluate calibrate RUN --install",
+        )
+
+
+def _calibration(path: Path, recipe: str) -> Check:
+    """Return the check of one file; stored under a recipe's name, it is of that recipe."""
+    name = printable(f"calibration {recipe}".strip())
+    try:
+        found = read_calibration(path)
+        if recipe and found.recipe != recipe:
+            raise ConfigError(f"{printable(str(path))!r} is of recipe {found.recipe!r}; remove it")
+    except ConfigError as error:
+        return Check(name=name, state="failed", detail=str(error))
+    return Check(name=name, state="ok", detail=f"{in_words(found)}, for recipe {found.recipe}")
 
 
 def _gallery(place: Path | str, api_key: str | None) -> Check:

@@ -19,7 +19,6 @@ import prompts
 from agent.answer import Step
 from agent.asker import Asker
 from agent.asking import ModelUnavailableError
-from agent.belief import believe, summarise
 from agent.budget import Budget, Spent, left_of
 from agent.call_json import LooseJsonError, read_json
 from agent.calls import announce
@@ -161,9 +160,7 @@ def _pooled(
         machine, state, ended, held, len(state["steps"]) + len(steps) + 1
     )
     new = [*held[len(state["evidence"]) :], *judged]
-    belief = summarise(
-        believe([*held, *judged], machine.bench.gazetteer.settlements(5_000))
-    ) if new else state["belief"]  # fmt: skip
+    belief = machine.summary([*held, *judged]) if new else state["belief"]
     chosen = _number_of(choice)
     for one in ended:
         announce("trajectory", _summed_up(one, choice))
@@ -248,7 +245,7 @@ def _judge(
     told = [one for one in ended if one.point is not None]
     if len(told) < 2:
         return [], None, 0
-    belief = summarise(believe(held, machine.bench.gazetteer.settlements(5_000)))
+    belief = machine.summary(held)
     text = prompts.load("verifier").render(
         trajectories="\n".join(one.text for one in ended), belief=belief_text(belief)
     )

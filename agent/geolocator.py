@@ -32,6 +32,7 @@ from agent.nodes import PRIOR_POPULATION
 from agent.recipes import Recipe, find_recipe
 from agent.settings import Settings, load_settings
 from agent.state import InputState
+from agent.stored_calibrations import Named, chosen_calibration
 from agent.trace import Event, Trace
 from agent.worldwide import AUTO, encoder_opener, load_named, open_worldwide
 from encoders.photo_file import printable
@@ -77,8 +78,11 @@ class Geolocator:
             one, the URL of a service, or an encoder; `auto` is GeoCLIP where its weights are on
             this machine, None or `none` does without.
         places: CSV of further places to search, beside GeoCLIP's and GeoNames settlements.
+        calibration: how far evidence can be trusted: a file, a calibration, or `none`; by default
+            the settings', or the one stored with the recipe.
 
     Raises:
+        ConfigError: the calibration cannot be read, or is another recipe's.
         InputError: there is no such recipe; a gallery does not exist, is empty or was built by
             another encoder; or `places` is no list of coordinates, or comes without an encoder.
         UnavailableError: a gallery is locked by another process; an encoder was named whose
@@ -100,6 +104,7 @@ class Geolocator:
         analyst: bool = False,
         encoder: "str | Path | AlignedEncoder | None" = AUTO,
         places: Path | str | None = None,
+        calibration: Named = None,
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
@@ -111,6 +116,8 @@ class Geolocator:
         try:
             self.asker = make_asker(model or self.settings.model, self.bench.photos)
             self.recipe = self._chosen(recipe, driver, encoder)
+            named = self.settings.calibration if calibration is None else calibration
+            self.calibration = chosen_calibration(named, self.recipe.name, self.settings.home)
             left_out: tuple[str, ...] = ()
             if driver is None:
                 _check_trajectories(self.recipe, trajectories)
@@ -131,6 +138,7 @@ class Geolocator:
             budget=self.budget,
             trajectories=trajectories,
             analyst=ask is not None or analyst,
+            calibration=self.calibration,
         )
         self.tools = self.machine.tools
         self.graph = self.compiled(InMemorySaver() if ask else None)
@@ -153,7 +161,8 @@ class Geolocator:
                 encoder=encoder,
                 home=self.settings.home,
             )
-        return recipe
+        point = self.settings.point
+        return recipe.model_copy(update={"point": point}) if point else recipe
 
     def _use(
         self, encoder: "str | Path | AlignedEncoder | None", places: Path | str | None

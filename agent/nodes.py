@@ -15,11 +15,13 @@ from langchain_core.tools import BaseTool
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
+from agent.abstain import AnswerLoss
 from agent.answer import Answer, Step
 from agent.asker import Asker
 from agent.asking import ModelUnavailableError, Problem
-from agent.belief import Belief, BeliefSummary, believe, summarise
+from agent.belief import EVEN, Belief, BeliefSummary, believe, summarise
 from agent.budget import Budget, exhausted, left_of
+from agent.calibration import Calibration
 from agent.calls import announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
 from agent.drivers import COMMIT, Decision, Driver
@@ -55,6 +57,8 @@ class Machine:
         fallback: decides where the driver failed; None ends the loop instead.
         asker: asks the model outside the loop; None without one.
         analyst: whether a person is there to be asked.
+        calibration: how far evidence can be trusted; None takes it at its word.
+        loss: what answers cost.
     """
 
     bench: Workbench
@@ -66,6 +70,8 @@ class Machine:
     asker: Asker | None = None
     analyst: bool = False
     trajectories: int = 1
+    calibration: Calibration | None = None
+    loss: AnswerLoss = EVEN
 
     def observe(self, state: InputState) -> dict[str, Any]:
         """Open the photo, set up the state and write the first message."""
@@ -187,11 +193,14 @@ class Machine:
     def conclude(self, state: State) -> dict[str, Any]:
         """Compute the answer from belief, at the point that the recipe's rule picks."""
         began = time.monotonic()
-        belief = self._believe(state["evidence"])
-        answer = conclude_answer(state, belief, self.bench, self.recipe, self.driver.name)
+        answer = conclude_answer(
+            state, self.believe, self.bench, self.recipe, self.driver.name, self.loss
+        )
         spent = state["spent"].plus(seconds=time.monotonic() - began)
         budget = {key: float(value) for key, value in spent.model_dump().items()}
-        told = {"seconds": spent.seconds, "budget_spent": budget}
+        told = {
+            "seconds": spent.seconds, "budget_spent": budget, "calibration": self.calibrated_by
+        }  # fmt: skip
         answer = answer.model_copy(update={**told, **self._model_part(state, answer)})
         return {
             "answer": answer,
@@ -279,8 +288,9 @@ class Machine:
         announce_findings(evidence, [item.model_dump(mode="json") for item in rejected])
         summary: BeliefSummary | None = state["belief"]
         if any(item.weight > 0 for item in evidence):
-            summary = summarise(self._believe([*state["evidence"], *evidence]))
-            announce("belief", summary.model_dump(mode="json"))
+            summary = self.summary([*state["evidence"], *evidence])
+            stated = {"calibration": self.calibrated_by} if self.calibration else {}
+            announce("belief", summary.model_dump(mode="json") | stated)
         return {"evidence": evidence, "rejected": rejected, "belief": summary}
 
     def _told(self, state: State, short: Short, began: float) -> dict[str, Any]:
@@ -310,8 +320,20 @@ class Machine:
         ended = bool(state["failed"]) or state["undetermined"]
         return left.tokens <= 0 or left.seconds <= 0 or ended
 
-    def _believe(self, evidence: Sequence[Evidence]) -> Belief:
-        return believe(evidence, self.bench.gazetteer.settlements(PRIOR_POPULATION))
+    @property
+    def calibrated_by(self) -> str:
+        """Version of the calibration; empty without one."""
+        return self.calibration.version if self.calibration else ""
+
+    def believe(self, evidence: Sequence[Evidence]) -> Belief:
+        """Return the belief that follows from evidence under the calibration."""
+        settlements = self.bench.gazetteer.settlements(PRIOR_POPULATION)
+        return believe(evidence, settlements, self.calibration)
+
+    def summary(self, evidence: Sequence[Evidence]) -> BeliefSummary:
+        """Return what drivers and the trace are told of the belief that follows from evidence."""
+        belief = self.believe(evidence)
+        return summarise(belief, belief.point(self.recipe.point), self.loss)
 
 
 def _calling(state: State) -> AIMessage:

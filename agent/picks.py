@@ -43,7 +43,7 @@ class Picked:
 def pick(recipe: Recipe, state: State) -> Picked:
     """Return the point that a recipe's rule picks, or belief where its material is missing."""
     if recipe.pick == "belief":
-        return Picked("belief")
+        return Picked("belief" if recipe.point == "loss" else f"belief ({recipe.point})")
     found = {"verified": _verified, "answer": _answered, "first": _first}[recipe.pick]
     wanted = RULES[recipe.pick]
     none = Picked(f"belief: recipe {recipe.name} picks {wanted}, and there is none")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.abstain import Rule
 from agent.budget import Budget
 from geo.errors import InputError
 from tools.evidence import Record
@@ -63,6 +64,7 @@ class Recipe(Record):
         loop: whether a driver then calls tools until it commits.
         references: the short answers under references; None gives none.
         verify: whether candidates are scored in the alignment space at the end.
+        point: how belief's point is chosen where belief picks, see `Belief.point`.
         tools: names of the tools of the loop; empty allows all.
     """
 
@@ -80,6 +82,7 @@ class Recipe(Record):
     clustering: Clustering | None = None
     verify: bool = False
     pick: Pick = "belief"
+    point: Rule = "loss"
     tools: tuple[str, ...] = ()
     trajectories: int = Field(default=1, ge=1, le=4)
     budget: Budget | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from agent.abstain import AnswerLoss, Rule
 from agent.budget import Budget
 from agent.model_settings import ModelSettings
 from geo.errors import ConfigError
@@ -33,6 +34,12 @@ class Settings(BaseSettings):
     """Folders or addresses of galleries that are searched where none is named; JSON list."""
     recipe: str = "auto"
     """Name of the recipe; `auto` is `agentic` with a model and `pipeline` without."""
+    calibration: Path | None = None
+    """File of a calibration, or `none`; by default the one stored with the recipe, if any."""
+    abstain: AnswerLoss = AnswerLoss()
+    """What answers cost: it decides where a coordinate counts as located."""
+    point: Rule | None = None
+    """How belief's point is chosen, instead of the recipe's way: loss, mode, mean or medoid."""
     overpass_url: str = ""
     """Address of an Overpass server's interpreter, for `find_related_places`; none is public."""
     qdrant_url: str = ""

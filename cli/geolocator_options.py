@@ -14,9 +14,12 @@ from cli.paths import ExistingPath, GalleryPlace
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from agent.abstain import Rule
     from agent.geolocator import Ask, Geolocator
     from agent.settings import Settings
 
+POINTS = ("loss", "mode", "mean", "medoid")
+"""As `agent.abstain.Rule` has them; help is shown without loading it."""
 OPTIONS = (
     click.option(
         "--recipe",
@@ -59,6 +62,24 @@ OPTIONS = (
         help="CSV with latitude, longitude: further places to search.",
     ),
     click.option(
+        "--calibration",
+        type=ExistingPath(),
+        help="How far evidence can be trusted, from `graticule evaluate calibrate`; none takes it "
+        "at its word. [default: the one installed for the recipe]",
+    ),
+    click.option(
+        "--point",
+        type=click.Choice(POINTS),
+        help="How the point is chosen from belief: loss (nearest to the truth, expected over all "
+        "scales), mode, mean or medoid. [default: the recipe's, loss]",
+    ),
+    click.option(
+        "--abstain-cost",
+        type=click.FloatRange(0, 1000),
+        help="What giving no coordinate costs, where a wrong one costs 1: less asks for more "
+        "belief before a photo counts as located. [default: 0.5]",
+    ),
+    click.option(
         "--download", is_flag=True, help="Get the encoder's weights first, where they are missing."
     ),
     click.option(
@@ -79,6 +100,9 @@ class Chosen:
     galleries: tuple[Path | str, ...]
     encoder: str
     places: Path | None
+    calibration: Path | None
+    point: "Rule | None"
+    abstain_cost: float | None
     download: bool
     trust_metadata: bool
 
@@ -88,6 +112,7 @@ class Chosen:
 
         if self.download:
             _download(self._encoder_needed(settings), settings, quiet=quiet)
+        settings = self._settled(settings)
         named = {"name": self.model, "url": self.model_url}
         chosen = {key: value for key, value in named.items() if value}
         return Geolocator(
@@ -99,6 +124,19 @@ class Chosen:
             ask=ask,
             encoder=self.encoder,
             places=self.places,
+        )
+
+    def _settled(self, settings: "Settings") -> "Settings":
+        """Return the settings with what these options say instead."""
+        loss: dict[str, float] = {}
+        if self.abstain_cost is not None:
+            loss = {"abstain": self.abstain_cost * settings.abstain.wrong}
+        return settings.model_copy(
+            update={
+                "calibration": self.calibration or settings.calibration,
+                "point": self.point or settings.point,
+                "abstain": settings.abstain.model_copy(update=loss),
+            }
         )
 
     def _encoder_needed(self, settings: "Settings") -> str:

@@ -69,6 +69,8 @@ def _said(row: "Availability") -> "Text":
     if row.recipe.source:
         text.append(f"\nFrom: {row.recipe.source}", "dim")
     text.append(f"\nNeeds: {'; '.join(row.needs) or 'nothing'}")
+    if row.calibration:
+        text.append(f"\nCalibration: {row.calibration}", "dim")
     for line in row.missing:
         text.append(f"\n-> {line}", "yellow")
     return text

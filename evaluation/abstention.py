@@ -9,8 +9,9 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from agent.abstain import AnswerLoss
 from evaluation.assessed import Assessed
 from evaluation.belief_scores import Floats
 from evaluation.bootstrap import Interval
@@ -22,19 +23,16 @@ HINDSIGHT = "best threshold in hindsight"
 CHOICES: tuple[Choice, ...] = ("coordinate", "region", "abstain")
 
 
-class Loss(Record):
-    """What an answer costs; a right coordinate costs nothing.
+class Loss(AnswerLoss):
+    """What an answer costs, a region among them; a wrong region costs what a wrong coordinate does.
 
     Attributes:
-        right_within_km: a coordinate is right within this distance.
-        wrong: cost of a wrong coordinate, or of a wrong region.
-        abstain: cost of saying nothing.
         region_within_km: a region is right within this distance; None offers no regions.
         region: cost of a right region: it says less than a coordinate.
     """
 
-    right_within_km: float = Field(default=25.0, gt=0)
-    wrong: float = Field(default=1.0, gt=0)
+    model_config = ConfigDict(strict=True)
+
     abstain: float = Field(default=0.3, ge=0)
     region_within_km: float | None = Field(default=None, gt=0)
     region: float = Field(default=0.15, ge=0)
@@ -59,14 +57,6 @@ class Loss(Record):
         """Distances that confidence is needed for."""
         region = self.region_within_km
         return (self.right_within_km,) if region is None else (self.right_within_km, region)
-
-    @property
-    def threshold(self) -> float:
-        """Least confidence that a coordinate is better than abstaining: P(wrong) wrong < abstain.
-
-        0 and below: always answer; 1: only where certain, and then it makes no difference.
-        """
-        return 1 - self.abstain / self.wrong
 
     @property
     def region_threshold(self) -> float | None:

@@ -212,5 +212,5 @@ def refuse_tuned(calibration: "Calibration | None", dataset: "Dataset") -> None:
         raise ConfigError(
             f"calibration {calibration.version} was fitted on {calibration.fitted_on!r}: {many}; "
             f"measuring {dataset.name!r} with it would be tuning on the test. Fit it on other "
-            "photos, or measure without it"
+            "photos, or measure without it: --calibration none"
         )

@@ -46,7 +46,6 @@ from index_builder.build_report import kind_of
 from index_builder.files import write_atomically
 
 if TYPE_CHECKING:
-    from agent.calibration import Calibration
     from agent.geolocator import Geolocator
 
 logger = logging.getLogger(__name__)
@@ -92,7 +91,6 @@ def run_dataset(
     without_placeholders: bool = False,
     read_overlays: bool = False,
     accept_cells: bool = False,
-    calibration: "Calibration | None" = None,
     stated: Mapping[str, JsonValue] | None = None,
     stop: threading.Event | None = None,
     grace_s: float | None = None,
@@ -106,7 +104,8 @@ def run_dataset(
     done stands in the manifest's `protocol`. Photos that have a row are not located again.
 
     Args:
-        geolocator: asked from several threads; its galleries are put back afterwards.
+        geolocator: asked from several threads; its galleries are put back afterwards. A
+            calibration that it applies is refused where that knows these photos.
         dataset: see `evaluation.datasets`.
         folder: of the run; made where it is missing, gone on with where it holds this run.
         concurrency: photos located at the same time.
@@ -115,7 +114,6 @@ def run_dataset(
         without_placeholders: leave placeholder photos out of the denominator.
         read_overlays: read what is written on photos and list those that show a position.
         accept_cells: search galleries of cells, which nothing can be taken out of.
-        calibration: that the geolocator applies, to be refused where it knows these photos.
         stated: what else shapes the answers, for the manifest; see `settings_of`.
         stop: once set, no photo is begun.
         grace_s: how long photos that are being located may then still take; None waits for them.
@@ -141,7 +139,7 @@ def run_dataset(
     with RowLog(folder / ROWS) as log, _copies(dataset, folder, geolocator) as copies:
         try:
             prepared = prepare(
-                geolocator, dataset, folder, settings, options, copies, calibration, stop, tell, log
+                geolocator, dataset, folder, settings, options, copies, stop, tell, log
             )
             if stop.is_set():
                 return _report(folder, prepared, Tally(0, None), Counter(), began)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from agent.stored_calibrations import in_words
 from encoders.photo_file import printable
 from evaluation.datasets import Dataset
 from evaluation.exclusions import clean_galleries
@@ -31,7 +32,6 @@ from evaluation.survey import Survey, Surveyed, Tell, survey
 from geo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from agent.calibration import Calibration
     from agent.geolocator import Geolocator
     from index_builder.gallery import Gallery
 
@@ -71,7 +71,6 @@ def prepare(
     settings: Mapping[str, JsonValue],
     options: Options,
     copies: Neutrals,
-    calibration: "Calibration | None",
     stop: threading.Event,
     tell: Tell,
     log: RowLog,
@@ -80,10 +79,10 @@ def prepare(
 
     Raises:
         ConfigError: the folder holds a run of something else, photos have changed since, a
-            gallery of cells, or a calibration that was fitted on this dataset.
+            gallery of cells, or the geolocator's calibration was fitted on this dataset.
         UnavailableError: a gallery's encoder, or what reads photos, cannot be loaded.
     """
-    refuse_tuned(calibration, dataset)
+    refuse_tuned(geolocator.calibration, dataset)
     chosen = dataset.limited(options.limit)
     held = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     if held and held.dataset != dataset.name:  # before any work
@@ -99,6 +98,7 @@ def prepare(
         accept_cells=options.accept_cells, stop=stop, tell=tell,
     )  # fmt: skip
     protocol = _protocol(dataset, chosen, seen, found, options, clean.stated)
+    protocol["calibration"] = in_words(geolocator.calibration)
     manifest = RunManifest(
         recipe=geolocator.recipe.name,
         dataset=dataset.name,

@@ -264,6 +264,27 @@ class Gazetteer:
         order = np.argsort(kilometres, kind="stable")[:limit]
         return [(self._place(ranks[i]), float(kilometres[i])) for i in order]
 
+    def admin1_near(self, points: NDArray[np.float64], country: str) -> list[str]:
+        """Return the first-level area of each point's nearest settlement of a country.
+
+        Nearest by chord of the sphere; empty where it is unknown, or the country has none.
+
+        Args:
+            points: `[N, 2]` latitude and longitude in degrees.
+            country: ISO 3166-1 alpha-2.
+        """
+        ranks = self._nearest_index.nearest(points, country)
+        if not ranks:
+            return [""] * len(points)
+        wanted = sorted(set(ranks))
+        named: dict[int, str] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ", ".join("?" * len(part))
+            query = f"SELECT rank, admin1 FROM place WHERE rank IN ({marks})"  # noqa: S608
+            named |= dict(self._file.rows(query, part))
+        return [named[rank] for rank in ranks]
+
     def settlements(
         self, min_population: int = 0
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:

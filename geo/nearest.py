@@ -36,6 +36,17 @@ class NearestIndex:
         _, found = tree.query(vector, k=min(limit + _SPARE, len(members)))
         return [int(i) for i in members[np.atleast_1d(found)]]
 
+    def nearest(self, points: NDArray[np.float64], country: str) -> list[int]:
+        """Return the index of the nearest point of a country to each of `points` `[N, 2]`.
+
+        By chord; empty where the country has none.
+        """
+        tree, members = self._tree(country.upper())
+        if not len(members):
+            return []
+        _, found = tree.query(unit_vectors(points))
+        return [int(i) for i in members[found]]
+
     def _tree(self, country: str) -> "tuple[cKDTree, NDArray[np.intp]]":
         """Return the tree over one country (all points for "") and the indices of its points."""
         from scipy.spatial import cKDTree

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool, StructuredTool
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -139,6 +141,9 @@ class FakeGazetteer(Gazetteer):
             score=1.0,
         )
         return [(place, 0.0)]
+
+    def admin1_near(self, points: NDArray[np.float64], country: str) -> list[str]:
+        return ["Testland"] * len(points)
 
 
 class BlankReader(TextReader):

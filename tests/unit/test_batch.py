@@ -19,8 +19,10 @@ from agent.batch_journal import Journal
 from agent.batch_output import COLUMNS, check_output, write_rows
 from agent.batch_rows import BatchPhoto, BatchRow, as_photo, find_photos, row_of
 from agent.batch_settings import settings_of
+from agent.calibration import Calibration
 from agent.geolocator import Geolocator
 from agent.model_settings import ModelSettings
+from agent.recipes import find_recipe
 from agent.settings import Settings
 from encoders.photo_file import Limits
 from geo.errors import ConfigError, GeolocationError, InputError, UnavailableError
@@ -35,6 +37,8 @@ class FakeGeolocator:
     def __init__(self, settings: Settings, locate: Locate = lambda path: None) -> None:
         self.settings = settings
         self.bench = SimpleNamespace(photos=SimpleNamespace(limits=Limits()), galleries=())
+        self.recipe = find_recipe("pipeline", has_model=False)
+        self.calibration: Calibration | None = None
         self.before = locate
         self.seen: list[str] = []
 

@@ -38,6 +38,7 @@ class FakeGeolocator:
         self.settings = settings
         self.bench = SimpleNamespace(photos=SimpleNamespace(limits=Limits()), galleries=())
         self.recipe = find_recipe("pipeline", has_model=False)
+        self.calibration: Calibration | None = None
         self.before = before
         self.given: list[tuple[str, bytes]] = []
 
@@ -310,10 +311,25 @@ class TestProtocol:
     def test_tuning_on_the_test_is_refused_before_any_work(
         self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
     ) -> None:
-        fitted = Calibration(recipe="pipeline", fitted_on="photos", photos=8)
-        with pytest.raises(ConfigError, match="tuning on the test"):
-            run(fake, dataset, tmp_path / "run", calibration=fitted)
+        fake.calibration = Calibration(recipe="pipeline", fitted_on="photos", photos=8)
+        with pytest.raises(ConfigError, match=r"tuning on the test.*--calibration none"):
+            run(fake, dataset, tmp_path / "run")
         assert fake.given == []
+
+    def test_a_run_is_not_gone_on_with_under_another_calibration(
+        self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        fake.calibration = Calibration(recipe="pipeline", fitted_on="others", photos=8)
+        run(fake, dataset, tmp_path / "run")
+        manifest = Run.read(tmp_path / "run").manifest
+        assert manifest.settings["calibration"] == fake.calibration.version
+        assert "fitted on 8 photos of 'others'" in str(manifest.protocol["calibration"])
+        fake.calibration = fake.calibration.model_copy(update={"temperature": 2.0})
+        with pytest.raises(ConfigError, match=r"calibration was .*, now .*another --out"):
+            run(fake, dataset, tmp_path / "run")
+        fake.calibration = None
+        with pytest.raises(ConfigError, match=r"calibration was .*, now .*none: evidence counts"):
+            run(fake, dataset, tmp_path / "run")
 
     def test_galleries_are_cleaned_for_the_run_and_put_back(
         self, fake: FakeGeolocator, dataset: Dataset, tmp_path: Path
