@@ -25,9 +25,13 @@ BEGINNING = b'{\n "fitted_on":'
 @click.option(
     "--out",
     type=NewFile(BEGINNING),
-    default="calibration.json",
-    show_default=True,
-    help="The calibration, for `graticule locate --calibration`.",
+    help="File of the calibration, for `graticule locate --calibration`. [default: "
+    "calibration.json; none with --install]",
+)
+@click.option(
+    "--install",
+    is_flag=True,
+    help="Store it with its recipe: every run of that applies it, and needs no --calibration.",
 )
 @click.option(
     "--folds",
@@ -68,7 +72,8 @@ BEGINNING = b'{\n "fitted_on":'
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 def calibrate(
     runs: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
+    install: bool,
     within_km: float,
     abstain_loss: float,
     plots: Path | None,
@@ -91,12 +96,20 @@ def calibrate(
 
         check_drawable()
     read = [Run.read(folder) for folder in runs]
+    if out is None and not install:
+        out = _file(Path("calibration.json"))
+    if install:
+        _check_installable(read[0].manifest.recipe)
     loss = Loss(right_within_km=within_km, abstain=abstain_loss)
     found = calibrate_runs(read, _settlements(quiet=as_json), loss=loss, **options)
     drawn = _drawn(found, plots, within_km)
-    _write(found, out)
+    written_to = _write(found, out, install=install)
     if as_json:
-        written = {"path": _shown(out), "plots": [_shown(path) for path in drawn]}
+        written = {
+            "path": _shown(written_to[0]),
+            "installed": _shown(written_to[-1]) if install else "",
+            "plots": [_shown(path) for path in drawn],
+        }
         click.echo(json.dumps(written | found.report.model_dump(mode="json"), indent=2))
         return
     from cli.calibration_table import lines_of
@@ -105,8 +118,7 @@ def calibrate(
         click.echo(f"graticule: {warning}", err=True)
     for line in lines_of(found.report):
         click.echo(line)
-    click.echo(f"\n{_shown(out)}: {found.report.version}; use it so:")
-    click.echo(f"  graticule locate --calibration {shlex.quote(_shown(out))} PHOTO")
+    _tell_use(found, out, written_to)
     for path in drawn:
         click.echo(f"  drawn: {_shown(path)}")
 
@@ -139,10 +151,47 @@ def _drawn(found: "Calibrated", folder: Path | None, within_km: float) -> list[P
     return [*before, *draw_all(found.after, folder / "after", within_km)]
 
 
-def _write(found: "Calibrated", out: Path) -> None:
-    from agent.calibration import write_calibration
+def _file(path: Path) -> Path:
+    return NewFile(BEGINNING).convert(path, None, None)
 
-    write_calibration(found.report.calibration, out)
+
+def _check_installable(recipe: str) -> None:
+    """Refuse before any work what could not be stored, or would replace something else."""
+    from agent.settings import load_settings
+    from agent.stored_calibrations import stored_path
+
+    path = stored_path(load_settings().home, recipe)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{_shown(path.parent)!r} cannot be made ({error.strerror}); leave --install out, or "
+            "set GRATICULE_HOME to a folder that can be written"
+        ) from None
+    _file(path)
+
+
+def _write(found: "Calibrated", out: Path | None, *, install: bool) -> list[Path]:
+    """Write the calibration and return where: to its own file, then with its recipe."""
+    from agent.calibration import write_calibration
+    from agent.settings import load_settings
+    from agent.stored_calibrations import install_calibration
+
+    calibration = found.report.calibration
+    if out is not None:
+        write_calibration(calibration, out)
+    stored = [install_calibration(calibration, load_settings().home)] if install else []
+    return [*([out] if out is not None else []), *stored]
+
+
+def _tell_use(found: "Calibrated", out: Path | None, written_to: list[Path]) -> None:
+    recipe, version = found.report.calibration.recipe, found.report.version
+    click.echo(f"\n{' and '.join(map(_shown, written_to))}: {version}; use it so:")
+    if out is None or len(written_to) > 1:
+        click.echo(f"  graticule locate --recipe {recipe} PHOTO  (every run of it applies it now)")
+        return
+    click.echo(f"  graticule locate --calibration {shlex.quote(_shown(out))} PHOTO")
+    click.echo("  --install stores it with its recipe, for every run")
 
 
 def _shown(path: Path) -> str:

@@ -195,3 +195,50 @@ def test_names_of_others_are_printed_as_text(
     told = capsys.readouterr().out
     assert "\x1b" not in told
     assert "no answer has one" in told
+
+
+def test_installed_it_goes_with_its_recipe(
+    tmp_path: Path,
+    fake: FakeFit,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRATICULE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    stored = tmp_path / "home" / "calibrations" / "pipeline.json"
+    run = write_run(tmp_path / "run", drawn_run(30))
+    assert calibrate(run, "--install") == 0
+    assert f"{stored}: {read_calibration(stored).version}; use it so:" in (
+        told := capsys.readouterr().out
+    )
+    assert "graticule locate --recipe pipeline PHOTO" in told
+    assert not (tmp_path / "calibration.json").exists()
+    assert calibrate(run, "--install", "--out", "own.json", "--json") == 0  # replaced by its kind
+    found = json.loads(capsys.readouterr().out)
+    assert (found["path"], found["installed"]) == ("own.json", str(stored))
+    assert read_calibration(tmp_path / "own.json") == read_calibration(stored)
+    assert calibrate(run) == 0
+    assert "--install stores it with its recipe" in capsys.readouterr().out
+    assert read_calibration(tmp_path / "calibration.json") == read_calibration(stored)
+
+
+def test_what_cannot_be_installed_is_told_before_the_work(
+    tmp_path: Path,
+    fake: FakeFit,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRATICULE_HOME", str(tmp_path / "home"))
+    run = write_run(tmp_path / "run", drawn_run(30))
+    stored = tmp_path / "home" / "calibrations" / "pipeline.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text("mine")
+    assert calibrate(run, "--install") == 2
+    assert "something else, which would be lost" in capsys.readouterr().err
+    assert (stored.read_text(), fake.asked) == ("mine", [])
+    stored.unlink()
+    stored.parent.rmdir()
+    stored.parent.write_text("")
+    assert calibrate(run, "--install") == 2
+    assert "leave --install out" in capsys.readouterr().err
+    assert fake.asked == []
