@@ -302,6 +302,8 @@ def _temperature(
     pairs: Sequence[Pair], settlements: "Settlements", calibration: Calibration
 ) -> float:
     """Return the temperature under which belief's radii hold what they state, by golden section."""
+    if not pairs:
+        return 1.0
     step = max(1, len(pairs) // MOST_PHOTOS)
     held = [(truth, weigh(row.evidence, settlements, calibration)) for truth, row in pairs[::step]]
     low, high = np.log(TEMPERATURES)
