@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from evaluation.fusion import Fit
+from evaluation.fusion_model import calibrated
 from evaluation.fusion_uncalibrated import uncalibrated
 
-UNCALIBRATED = "belief, uncalibrated"
-REFERENCE = UNCALIBRATED
+BELIEF, UNCALIBRATED = "belief", "belief, uncalibrated"
+REFERENCE = BELIEF
 """The belief that every other rule is compared with."""
 
 
@@ -17,4 +18,4 @@ def fits_of() -> Mapping[str, Fit]:
 
     with Gazetteer.open() as gazetteer:
         settlements = gazetteer.settlements(PRIOR_POPULATION)
-    return {UNCALIBRATED: uncalibrated(settlements)}
+    return {BELIEF: calibrated(settlements), UNCALIBRATED: uncalibrated(settlements)}

@@ -259,3 +259,33 @@ def test_on_published_answers_many_models_beat_the_plain_mean() -> None:
     assert shares(found, "DualGeo")[1] > shares(found, "best model")[1]
     assert shares(found, "DualGeo, its centre")[0] < shares(found, "best model")[0]
     assert found.agreement[-1].cluster_medoid > 0.9 > 0.3 > found.agreement[0].cluster_medoid
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_calibrated_belief_on_published_answers() -> None:
+    """Belief beats the best single model, DualGeo's rule and the medoid, and its radii hold."""
+    answers, truth = SHARED / "predictions/lmm_answers.jsonl", SHARED / "benchmarks/lmm_photos.csv"
+    if not answers.is_file():
+        pytest.skip("no predictions/lmm_answers.jsonl: raw answers to measure on are not at hand")
+    from evaluation.lmm_answers import read_answers
+    from evaluation.tables import read_truths
+
+    panel = panel_of(read_answers(answers), read_truths(truth))
+    fits = {fusion_fits.BELIEF: fusion_fits.fits_of()[fusion_fits.BELIEF]}
+    found = compare(panel, cross_validate(panel, fits, repeats=1), fusion_fits.BELIEF)
+    belief = rule(found, fusion_fits.BELIEF).accuracy
+    for name in ("best model", HINDSIGHT, EACH):
+        best = rule(found, name).accuracy
+        assert belief["25"].value > best["25"].value
+        for km, figure in best.items():
+            assert belief[km].value >= figure.value - figure.standard_error
+    for name in ("DualGeo", "medoid"):
+        assert all(
+            b >= o for b, o in zip(shares(found, fusion_fits.BELIEF)[:2], shares(found, name))
+        )
+    for radius in found.coverage:
+        assert radius.coverage.value == pytest.approx(radius.nominal, abs=0.05)
+    words = [one for one in found.signals if one.name == "stated" and one.ranks in panel.models]
+    assert len(words) == 10
+    assert all(one.minus_belief is not None and one.minus_belief.value > 0 for one in words)
