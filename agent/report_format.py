@@ -66,10 +66,18 @@ def distance(km: float) -> str:
 
 def area(radius_km: float) -> str:
     """Write the area of a circle on the sphere: `3 km²`, `1.2 million km²`."""
-    square_km = 2 * math.pi * 6371.0088**2 * (1 - math.cos(min(radius_km / 6371.0088, math.pi)))
-    if square_km >= 1e6:
-        return f"{square_km / 1e6:,.3g} million km²"
-    return f"{square_km:.2g} km²" if square_km < 10 else f"{_significant(square_km):,.0f} km²"
+    return square_km(
+        2 * math.pi * 6371.0088**2 * (1 - math.cos(min(radius_km / 6371.0088, math.pi)))
+    )
+
+
+def square_km(km2: float) -> str:
+    """Write an area: `3 km²`, `1.2 million km²`."""
+    if km2 < 1:
+        return f"{_significant(km2 * 1e6):,.0f} m²"
+    if km2 >= 1e6:
+        return f"{km2 / 1e6:,.3g} million km²"
+    return f"{km2:.2g} km²" if km2 < 10 else f"{_significant(km2):,.0f} km²"
 
 
 def _significant(value: float, digits: int = 2) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent import report_format as fmt
 from agent.answer import Answer, Radii, Step, Verdict
+from agent.effect_words import LEAST_BITS, effect_words, within_words
 from agent.report_pictures import (
     PHOTO_PX,
     PhotoSource,
@@ -19,10 +20,13 @@ from agent.report_pictures import (
 from tools.evidence import Box, Evidence, Picture
 
 if TYPE_CHECKING:
+    from agent.contributions import Contribution
     from agent.report_map import MapView
     from agent.report_model import ModelPage
 
 MOST_CROPS = 60
+MOST_BITS = 10.0
+"""Effects are told apart by their bars up to a factor of a thousand."""
 LIKELY_SHARE = 2 / 3
 """From this share of belief on, a country is called probable."""
 STATUS_WORDS = {
@@ -39,6 +43,25 @@ STATUS_WORDS = {
 
 
 @dataclass(frozen=True)
+class EffectView:
+    """What a piece of evidence does to the answer.
+
+    Attributes:
+        width: of its bar in percent; the largest effect's is 100, as are all above `MOST_BITS`,
+            if it is a bit at least.
+        against: whether it speaks against the answer.
+        without: share of belief that would lie within the 50 % radius without it.
+        moved_km: how far belief's own point would lie from where it is.
+    """
+
+    words: str
+    width: float
+    against: bool
+    without: float
+    moved_km: float
+
+
+@dataclass(frozen=True)
 class EvidenceView:
     """One piece of evidence with its place on the page and in the photo."""
 
@@ -50,6 +73,8 @@ class EvidenceView:
     style: str
     """CSS position of its box on the photo, in percent; empty where it has none."""
     countries: tuple[tuple[str, str, float], ...]
+    effect: EffectView | None
+    """None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +163,11 @@ class Page:
         return (50, radii.km_50), (80, radii.km_80), (95, radii.km_95)
 
     @property
+    def within(self) -> str:
+        """How much of belief lies near the answer, in words."""
+        return within_words(self.answer.within)
+
+    @property
     def claimed_distance_km(self) -> float | None:
         """Distance between the answer and the claimed position, where both exist."""
         return self.distance_km(*self.claimed) if self.claimed else None
@@ -188,9 +218,38 @@ class Page:
                     # The prior's clues have frames of their own.
                     style="" if evidence.tool in clued else self._box_style(evidence.box),
                     countries=_named_shares(evidence.countries)[:6],
+                    effect=self._effects.get(evidence.id),
                 )
             )
         return tuple(views)
+
+    @cached_property
+    def _effects(self) -> dict[str, EffectView]:
+        """Evidence id to what it does to the answer, as far as that was measured."""
+        found = self.answer.contributions
+        longest = min(MOST_BITS, max((abs(one.bits) for one in found), default=1.0))
+        longest = max(longest, 1.0)
+        return {
+            one.evidence_id: EffectView(
+                words=effect_words(one.bits),
+                width=min(100 * abs(one.bits) / longest, 100.0) if _felt(one) else 0.0,
+                against=one.bits < 0,
+                without=one.without,
+                moved_km=one.moved_km,
+            )
+            for one in found
+        }
+
+    @property
+    def spread_km2(self) -> float | None:
+        """Area that belief is spread over, by its entropy."""
+        bits = self.answer.entropy_bits
+        return None if bits is None else 2**bits
+
+    @property
+    def calibration(self) -> str:
+        """What belief was computed under."""
+        return self.answer.calibration or "none: evidence counts as its tools weigh it"
 
     def framed(self, box: Box) -> tuple[str, str]:
         """Return the CSS position of a box on the photo, and what lies in it as a `data:` URI."""
@@ -284,6 +343,10 @@ def _notations(position: tuple[float, float], radii: Radii | None = None) -> dic
         "Degrees, minutes, seconds": coordinate.dms(),
         "geo URI": coordinate.geo_uri(round(radii.km_95 * 1000) if radii else None),
     }
+
+
+def _felt(one: "Contribution") -> bool:
+    return abs(one.bits) >= LEAST_BITS
 
 
 def _named_shares(shares: Mapping[str, float]) -> tuple[tuple[str, str, float], ...]:

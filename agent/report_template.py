@@ -31,7 +31,7 @@ def environment(rooms: Sequence[str] = ("agent",)) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("distance", "area", "percent", "duration", "pretty"):
+    for name in ("distance", "area", "square_km", "percent", "duration", "pretty"):
         made.filters[name] = getattr(fmt, name)
     return made
 

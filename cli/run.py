@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from agent.answer import Answer
+from agent.effect_words import effect_lines, within_words
 from agent.event_words import mishap
 from agent.geolocator import Geolocator, answer_of
 from agent.grounding import UNGROUNDED
@@ -18,6 +19,7 @@ from agent.report_format import digits_for, distance, duration, percent, visible
 from cli.steps import Steps
 from geo.coordinate import Coordinate
 
+SHOWN_EFFECTS = 5
 STATUS_STYLES = {"located": "green", "region": "yellow", "undetermined": "red"}
 
 
@@ -93,9 +95,17 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
                 f"95 % within {distance(radii.km_95)}",
             )
         )
-        shares = list(answer.countries.items())[:4]
-        rows.append(("Belief", ", ".join(f"{code} {percent(share)}" for code, share in shares)))
+        if answer.within:
+            rows.append(("Near it", within_words(answer.within)))
+        for label, shares, most in (
+            ("Belief", answer.countries, 4), ("", answer.admin_shares, 3)
+        ):  # fmt: skip
+            if named := [f"{name} {percent(share)}" for name, share in shares.items()][:most]:
+                rows.append((label, ", ".join(named)))
     rows.append(("Why", _listed(answer.because)))
+    if answer.contributions:
+        tools = {item.id: item.tool for item in answer.evidence}
+        rows.append(("Effect", "\n".join(effect_lines(answer.contributions, tools, SHOWN_EFFECTS))))
     if answer.reason and answer.model:
         rows.append((f"{answer.driver} says", f"“{answer.reason}”{_ungrounded(answer)}"))
     if answer.claimed_latitude is not None and answer.claimed_longitude is not None:
@@ -105,6 +115,8 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
     rows += [("Missing", line) for line in answer.missing]
     decided = answer.driver if answer.driver == answer.recipe else f"driver {answer.driver}"
     rows.append(("Recipe", f"{answer.recipe}, {decided}, picked by {answer.picked_by}"))
+    if answer.calibration:
+        rows.append(("Calibration", answer.calibration))
     if answer.model:
         rows.append(("Model", _model(answer.model)))
     rows.append(("Time", f"{duration(answer.seconds)}, stopped because: {answer.stopped_because}"))

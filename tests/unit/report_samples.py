@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw
 from pydantic import JsonValue
 
 from agent.answer import SAYS, Alternative, Answer, Radii, Step, Verdict
+from agent.contributions import Contribution
 from agent.grounding import UNGROUNDED
 from agent.model_use import Mishap, ModelReply, ModelUse, StatedConflict, TrajectoryEnd
 from geo.errors import InputError
@@ -135,6 +136,15 @@ def located(**changes: object) -> Answer:
         "admin1": "Provence-Alpes-Côte d'Azur",
         "place": "Marseille",
         "countries": {"FR": 0.984, "BE": 0.006, "CH": 0.004},
+        "within": {"1": 0.956, "25": 0.971, "200": 0.974, "750": 0.99, "2500": 0.998},
+        "admin_shares": {"FR Provence-Alpes-Côte d'Azur": 0.97, "FR Île-de-France": 0.011},
+        "entropy_bits": -2.5,
+        "calibration": "k0123456789",
+        "contributions": (
+            Contribution(evidence_id=match.id, bits=17.2, without=0.00001, moved_km=660.0),
+            Contribution(evidence_id=sign.id, bits=0.42, without=0.37, moved_km=0.0),
+            Contribution(evidence_id=phone.id, bits=-0.01, without=0.503, moved_km=0.0),
+        ),
         "explanation": (
             f"The photo matches a gallery photo in Marseille with 214 inliers ({match.id}, "
             f"compare_photos). The language of its signs ({sign.id}) and a telephone number "
