@@ -65,7 +65,14 @@ def contributions(
 
 
 LEAST = 1e-12
+WIDER = 4.0 ** np.arange(9)
 
 
 def _within(belief: Belief, point: tuple[float, float], radius_km: float) -> float:
-    return float(belief.mass_within([radius_km], *point)[0])
+    """Return belief within a radius, at least what an even spread over some wider disc leaves it.
+
+    A vague belief is kept in masses that are coarser than a radius of some metres: all of them may
+    lie beyond it, which does not mean that nothing is there.
+    """
+    radii = radius_km * WIDER
+    return float(np.max(belief.mass_within(radii.tolist(), *point) / WIDER**2))
