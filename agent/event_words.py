@@ -181,7 +181,8 @@ def _evidence(data: Data) -> str:
 
 
 def _belief(data: Data) -> str:
-    return f"{data['status']}, 80 % within {distance(_float(data['km_80']))}"
+    under = f", under calibration {data['calibration']}" if data.get("calibration") else ""
+    return f"{data['status']}, 80 % within {distance(_float(data['km_80']))}{under}"
 
 
 def _answer(data: Data) -> str:

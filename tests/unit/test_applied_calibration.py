@@ -15,6 +15,7 @@ from agent.belief import believe, summarise
 from agent.budget import Budget
 from agent.calibration import Calibration, Reliability, write_calibration
 from agent.doctor import examine
+from agent.event_words import words_of
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
 from agent.graph import compile_graph, run_config
@@ -28,7 +29,7 @@ from agent.stored_calibrations import (
     stored_calibrations,
     stored_path,
 )
-from agent.trace import read_trace, verify_trace
+from agent.trace import Event, read_trace, verify_trace
 from geo.errors import ConfigError
 from tests.fakes import FakeGazetteer, ScriptedDriver, plain_tool
 from tests.unit.test_graph import commit, found, photo_bytes
@@ -232,3 +233,11 @@ def test_recipes_and_doctor_say_which_is_used(settings: Settings, tmp_path: Path
     off = settings.model_copy(update={"calibration": Path("none")})
     assert rows(off)["pipeline"].can_run
     assert "switched off" in checks(off)["calibration"].detail
+
+
+def test_a_trace_is_read_out_with_it() -> None:
+    data = {"status": "located", "km_80": 2.0, "calibration": "k1"}
+    told = {"number": 1, "seconds": 0.0, "kind": "belief", "previous": "", "hash": ""}
+    assert words_of(Event(data=data, **told)).endswith("80 % within 2.0 km, under calibration k1")  # type: ignore[arg-type]
+    del data["calibration"]
+    assert words_of(Event(data=data, **told)).endswith("80 % within 2.0 km")  # type: ignore[arg-type]
