@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.numbers import Number
 from cli.paths import ExistingPath, NewFile
 from encoders.photo_file import printable
 from geo.errors import InputError
@@ -42,14 +43,14 @@ BEGINNING = b'{\n "fitted_on":'
 )
 @click.option(
     "--within-km",
-    type=click.FloatRange(0, 20_000, min_open=True),
+    type=Number(0, 20_000, min_open=True),
     default=25.0,
     show_default=True,
     help="An answer is right within this distance of the truth.",
 )
 @click.option(
     "--abstain-loss",
-    type=click.FloatRange(0, 1000),
+    type=Number(0, 1000),
     default=0.3,
     show_default=True,
     help="What saying nothing costs, where a wrong answer costs 1.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.numbers import Number
 from cli.paths import ExistingPath, GalleryPlace
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ OPTIONS = (
     ),
     click.option(
         "--abstain-cost",
-        type=click.FloatRange(0, 1000),
+        type=Number(0, 1000),
         help="What giving no coordinate costs, where a wrong one costs 1: less asks for more "
         "belief before a photo counts as located. [default: 0.5]",
     ),

@@ -242,3 +242,11 @@ def test_what_cannot_be_installed_is_told_before_the_work(
     assert calibrate(run, "--install") == 2
     assert "leave --install out" in capsys.readouterr().err
     assert fake.asked == []
+
+
+@pytest.mark.parametrize("option", ["--within-km", "--abstain-loss"])
+def test_what_is_no_number_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate(tmp_path, option, "nan") == 2
+    assert f"'{option}': 'nan' is no number" in capsys.readouterr().err
