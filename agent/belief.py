@@ -26,7 +26,7 @@ integrated over the cells of an adaptive mesh (`agent.mesh`), which is split fur
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -44,12 +44,11 @@ from agent.factors import (
     Kernels,
     Prior,
     Settlements,
+    countries_of,
     prior_of,
 )
 from agent.mesh import mesh_of
-from geo import sphere
 from geo.quads import FACES, Quads
-from geo.regions import country_at
 from tools.evidence import Evidence, Latitude, Longitude, Record, Share
 
 __all__ = ["Belief", "BeliefSummary", "Rule", "Status", "Weighed", "believe", "summarise", "weigh"]
@@ -89,8 +88,8 @@ def weigh(
     groups = tuple(CandidateGroup(group, prior) for group in _groups(items, with_candidates=True))
     named = {(c.latitude, c.longitude): None for item in items for c in item.candidates}
     points = np.array(sorted(named), dtype=np.float64).reshape(-1, 2)
-    seen = _look(_mesh(groups), groups, prior) if groups else _nothing_seen()
-    return Weighed(prior, shares, groups, seen, points)
+    kernels = Kernels.of(groups) if groups else None
+    return Weighed(prior, shares, groups, kernels, points)
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,8 @@ class Seen:
     Attributes:
         prior: photo density at their centres, per km2.
         groups: `[M, G]` density of each group, per km2.
+        kept: false for a cell that finer ones stand for.
+        rise: see `Weighed`; empty before it is known.
     """
 
     quads: Quads
@@ -107,26 +108,19 @@ class Seen:
     area_km2: Floats
     prior: Floats
     groups: Floats
+    kept: NDArray[np.bool_]
+    rise: Floats
 
     @cached_property
-    def codes(self) -> NDArray[np.str_]:
-        """Country code at each centre, `[M]`."""
-        return np.asarray(country_at(sphere.points_of(self.unit)), dtype=np.str_)
+    def country(self) -> NDArray[np.intp]:
+        """Country at each centre, `[M]`: index into `Prior.known_codes`."""
+        return countries_of(self.quads)
 
-    def taken(self, rows: NDArray[np.bool_]) -> "Seen":
-        """Return the cells of these rows."""
-        quads, unit, area_km2 = self.quads.taken(rows), self.unit[rows], self.area_km2[rows]
-        return Seen(quads, unit, area_km2, self.prior[rows], self.groups[rows])
-
-    def plus(self, other: "Seen") -> "Seen":
-        """Return the cells of both."""
-        return Seen(
-            Quads.joined([self.quads, other.quads]),
-            np.concatenate([self.unit, other.unit]),
-            np.concatenate([self.area_km2, other.area_km2]),
-            np.concatenate([self.prior, other.prior]),
-            np.concatenate([self.groups, other.groups]),
-        )
+    @cached_property
+    def whole(self) -> Floats:
+        """Mass of each group over the cells that are kept, `[G]`."""
+        held: Floats = np.einsum("i,ij->j", self.area_km2 * self.kept, self.groups)
+        return held
 
 
 @dataclass(frozen=True)
@@ -134,94 +128,174 @@ class Weighed:
     """Evidence in groups, and what each says on a mesh that is fine where it says much.
 
     Attributes:
+        kernels: of all groups; None where there are none.
         named: `[C, 2]` the candidates' coordinates.
     """
 
     prior: Prior
     shares: tuple[CountryGroup, ...]
     groups: tuple[CandidateGroup, ...]
-    seen: Seen
+    kernels: Kernels | None
     named: Floats
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What is on the mesh that the kernels ask for."""
+        if self.kernels is None:
+            return _nothing_seen()
+        weight = np.array([group.weight for group in self.groups])
+        share = np.repeat(weight, [len(group.share) for group in self.groups]) * self.kernels.share
+        quads = mesh_of(self.kernels.unit, self.kernels.radius_km, share, self.kernels.first)
+        return _look(quads, self.kernels, self.prior)
 
     def belief(self, temperature: float = 1.0) -> Belief:
         """Return belief at a temperature: 1 takes the groups at their word."""
-        power, seen = 1 / temperature, self.seen
-        alone = self._alone(power, self.prior.codes)[self.prior.country_index]
-        settled = np.log(self.prior.mass) + alone
-        for left in range(ROUNDS, -1, -1):
-            held = self._cells(power, seen)
-            top = max(settled.max(), held.max(initial=-np.inf))
-            mass, rest = np.exp(held - top), np.exp(settled - top)
-            heavy = mass > HEAVY * (mass.sum() + rest.sum())
-            heavy &= seen.area_km2 > LEAST_KM2
-            if not (left and heavy.any()) or len(mass) > MOST_CELLS:
-                break
-            finer = seen.quads.taken(heavy).children().children()
-            seen = seen.taken(~heavy).plus(_look(finer, self.groups, self.prior))
-        return self._joined(seen, rest, mass)
+        power = 1 / temperature
+        alone = self._alone(power)
+        parts = self._refined(power, alone)
+        kept = [np.flatnonzero(part.kept) for part in parts]
+        held = np.concatenate(
+            [one[rows] for one, rows in zip(self._held(power, alone, parts), kept, strict=True)]
+        )
+        top = max(alone.max() + np.log(self.prior.mass.max()), held.max(initial=-np.inf))
+        settled = self.prior.mass * np.exp(alone - top)[self.prior.known_country]
+        mass = np.concatenate([settled, np.exp(held - top)])
+        cells = [
+            Patches.of(p.quads, p.unit, p.area_km2, rows)
+            for p, rows in zip(parts, kept, strict=True)
+        ]
+        return Belief(self.prior, Patches.joined(cells), mass / mass.sum(), self.named)
 
-    def _alone(self, power: float, codes: NDArray[np.str_]) -> Floats:
+    def _refined(self, power: float, alone: Floats) -> list[Seen]:
+        """Return the mesh, and after it cells in the place of those that hold much."""
+        if self.kernels is None:
+            return [self.seen]
+        parts, part, top = list[Seen](), self.seen, alone.max()
+        in_countries = np.bincount(self.prior.known_country, self.prior.mass, len(alone))
+        others, cells = float(in_countries @ np.exp(alone - top)), 0
+        for _ in range(ROUNDS):
+            rise = self._rise(part, self.seen.whole)
+            mass = np.exp(self._log_mass(power, alone, part, rise) - top)
+            heavy = (mass > HEAVY * (mass.sum() + others)) & (part.area_km2 > LEAST_KM2)
+            cells += len(mass)
+            if not heavy.any() or cells > MOST_CELLS:
+                return [*parts, replace(part, rise=rise)]
+            parts.append(replace(part, rise=rise, kept=~heavy))
+            others += float(mass[~heavy].sum())
+            part = _look(part.quads.taken(heavy).children().children(), self.kernels, self.prior)
+        return [*parts, replace(part, rise=self._rise(part, self.seen.whole))]
+
+    def _alone(self, power: float) -> Floats:
         """Return the logarithm of the factor in each country if no candidate is right, `[C]`."""
-        wrong = [np.log(group.wrong(codes)) for group in self.groups]
-        ratios = [np.log(share.ratio(codes)) for share in self.shares]
-        total: Floats = np.zeros(len(codes))
-        return power * sum([*wrong, *ratios], start=total)
+        codes = self.prior.known_codes
+        even = sum(float(np.log(1 - g.weight)) for g in self.groups if not g.presupposes)
+        total: Floats = np.full(len(codes), float(even))
+        for group in self.groups:
+            if group.presupposes:
+                total += np.log(group.wrong(codes))
+        for share in self.shares:
+            total += np.log(share.ratio(codes))
+        return power * total
 
-    def _cells(self, power: float, seen: Seen) -> Floats:
-        """Return the logarithm of the mass of each cell where some candidate is right, `[M]`."""
-        if not self.groups:
-            return np.empty(0)
-        wrong, alone = self._countries(power, seen)
-        whole = np.maximum(np.einsum("i,ij->j", seen.area_km2, seen.groups), 1e-300)
-        scale = np.array([group.scale for group in self.groups])
-        right = seen.groups * (scale / whole) / (seen.prior[:, None] * wrong)
-        # exp(x) - 1 of the factors together: the case that all are wrong stays on settlements.
-        rise = np.maximum(power * np.log1p(right).sum(axis=1), 1e-300)
-        more = rise + np.log(-np.expm1(-rise))
-        return np.asarray(np.log(seen.prior * seen.area_km2) + alone + more, dtype=np.float64)
+    def _held(self, power: float, alone: Floats, parts: Sequence[Seen]) -> list[Floats]:
+        """Return the logarithms of the masses of cells, now that all of them are known."""
+        if self.kernels is None:
+            return [np.empty(0)]
+        old, new = self.seen.whole, np.sum([part.whole for part in parts], axis=0)
+        moved = np.flatnonzero(np.abs(new - old) > UNMOVED * old)
+        rises = [part.rise for part in parts]
+        if len(moved):
+            rises = [
+                part.rise + self._rise(part, new, moved) - self._rise(part, old, moved)
+                for part in parts
+            ]
+        return [
+            self._log_mass(power, alone, part, rise)
+            for part, rise in zip(parts, rises, strict=True)
+        ]
 
-    def _countries(self, power: float, seen: Seen) -> tuple[Floats, Floats]:
-        """Return, by the cells' countries, each group's factor if wrong and all of `_alone`.
+    def _rise(self, seen: Seen, whole: Floats, only: NDArray[np.intp] | None = None) -> Floats:
+        """Return the logarithm of what groups that may be right multiply belief by, `[M]`.
 
-        Shapes `[M, G]`, or `[G]` where it is the same in all countries, and `[M]` or `[1]`.
+        Args:
+            seen: cells.
+            whole: `[G]` the sum over all cells of what a group says, about 1.
+            only: these of the groups.
         """
-        if not self.shares and not any(group.presupposes for group in self.groups):
-            nowhere = np.array([""])
-            wrong = np.array([float(group.wrong(nowhere)[0]) for group in self.groups])
-            return wrong, self._alone(power, nowhere)
-        codes, row = np.unique(seen.codes, return_inverse=True)
-        by_country = np.stack([group.wrong(codes) for group in self.groups], axis=1)
-        return by_country[row], self._alone(power, codes)[row]
+        only = np.arange(len(self.groups)) if only is None else only
+        few = len(only) < len(self.groups)
+        scale = np.array([group.scale for group in self.groups]) / np.maximum(whole, 1e-300)
+        scale = (scale / self._wrong)[:, only]
+        each = (1 / seen.prior)[:, None]
+        rise, step = np.empty(len(seen.unit)), max(BLOCK // len(only), 1)
+        for start in range(0, len(rise), step):
+            rows = slice(start, start + step)
+            said = seen.groups[rows, only] if few else seen.groups[rows]
+            right = said * (scale if len(scale) == 1 else scale[seen.country[rows]])
+            right *= each[rows]
+            right += 1.0
+            rise[rows] = _log_product(right)
+        return rise
 
-    def _joined(self, seen: Seen, settled: Floats, cells: Floats) -> Belief:
-        """Return belief over the settlements and the cells, its mass summing to 1."""
-        names, row = np.unique(seen.codes, return_inverse=True)
-        codes = np.concatenate([self.prior.codes, names[~np.isin(names, self.prior.codes)]])
-        place = {code: index for index, code in enumerate(codes.tolist())}
-        rows = np.array([place[name] for name in names.tolist()], dtype=np.intp)
-        mass = np.concatenate([settled, cells])
-        patches = Patches(seen.quads, seen.unit, seen.area_km2, rows[row])
-        return Belief(self.prior, patches, mass / mass.sum(), codes, self.named)
+    def _log_mass(self, power: float, alone: Floats, seen: Seen, rise: Floats) -> Floats:
+        """Return the logarithm of the mass of each cell where some candidate is right, `[M]`.
+
+        Args:
+            power: what factors are raised to.
+            alone: `[C]` logarithms, see `_alone`.
+            seen: cells.
+            rise: see `_rise`.
+        """
+        # exp(x) - 1 of the factors together: the case that all are wrong stays on settlements.
+        rise = np.maximum(power * rise, 1e-300)
+        more = rise + np.log(-np.expm1(-rise))
+        even = not self.shares and len(self._wrong) == 1
+        lone = alone[:1] if even else alone[seen.country]
+        return np.asarray(np.log(seen.prior * seen.area_km2) + lone + more, dtype=np.float64)
+
+    @cached_property
+    def _wrong(self) -> Floats:
+        """Each group's factor by country if it is wrong: `[C, G]`, or `[1, G]` if all are alike."""
+        if any(group.presupposes for group in self.groups):
+            codes = self.prior.known_codes
+            return np.stack([group.wrong(codes) for group in self.groups], axis=1)
+        return np.array([[1 - group.weight for group in self.groups]])
 
 
-def _mesh(groups: Sequence[CandidateGroup]) -> Quads:
-    """Return the cells that the groups' kernels ask for."""
-    kernels = Kernels.of(groups)
-    weight = np.repeat([group.weight for group in groups], [len(group.share) for group in groups])
-    return mesh_of(kernels.unit, kernels.radius_km, weight * kernels.share)
+UNMOVED = 1e-3
+"""A sum that finer cells change by less stays as it is."""
+BLOCK = 32_768
+"""Numbers computed at once: they stay in the processor's cache."""
 
 
-def _look(quads: Quads, groups: Sequence[CandidateGroup], prior: Prior) -> Seen:
+def _log_product(factors: Floats) -> Floats:
+    """Return the sum of the logarithms of factors `[N, G]` of 1 to 1e35, `[N]`.
+
+    Of products of eight: a logarithm costs as much as ten products.
+    """
+    for _ in range(3):
+        half, odd = divmod(factors.shape[1], 2)
+        if not half:
+            break
+        product = factors[:, :half] * factors[:, half : 2 * half]
+        if odd:
+            product[:, 0] *= factors[:, -1]
+        factors = product
+    logs: Floats = np.log(factors).sum(axis=1)
+    return logs
+
+
+def _look(quads: Quads, kernels: Kernels, prior: Prior) -> Seen:
     """Return what is at the centres of cells."""
     unit = quads.unit_vectors()
-    density = Kernels.of(groups).density(unit)
-    return Seen(quads, unit, quads.area_km2(), prior.density(unit), density)
+    density, whole, none = kernels.density(unit), np.ones(len(unit), dtype=np.bool_), np.empty(0)
+    return Seen(quads, unit, quads.area_km2(), prior.density_in(quads), density, whole, none)
 
 
 def _nothing_seen() -> Seen:
     none = np.empty(0)
     quads = Quads.globe().taken(np.zeros(FACES, dtype=np.bool_))
-    return Seen(quads, none.reshape(0, 3), none, none, none.reshape(0, 0))
+    return Seen(quads, none.reshape(0, 3), none, none, none.reshape(0, 0), none > 0, none)
 
 
 def _groups(items: Sequence[Evidence], *, with_candidates: bool) -> list[list[Evidence]]:

@@ -4,32 +4,30 @@ Every method is exact for these masses, but for the choice of the reported point
 see `agent.belief` for where they come from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.abstain import Rule
-from agent.factors import BIN_DEG, BINS_ACROSS, BINS_DOWN, Floats, Prior, bins_of
+from agent.factors import Floats, Prior, bin_centres, bins_of, countries_of
+from agent.ratings import Rated, expected, nearness, score, truths
 from geo import sphere
 from geo.quads import Quads
 
-LOSS_SCALES_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
-"""The field's thresholds; the reported point maximises the mean of exp(-distance / scale)."""
 CENTRES = 96
 """How many of the heaviest points are tried as the reported point, besides those of evidence."""
 EXACT_POINTS = 2_000
-"""How many of the heaviest points count one by one when they are tried; the light rest of a
-diffuse belief counts by squares of `BIN_DEG`."""
-BLOCK = 16
-"""Points tried at once: what is computed for them stays in the processor's cache, and the product
-is too small for the threads of a BLAS, which would wait for each other at every belief."""
+"""How many of the heaviest points count one by one when they are tried."""
+EXACT_MASS = 5e-6
+"""Lighter points, and what remains of a diffuse belief, count by cells of `BIN_LEVEL`."""
+BLOCK = 8
+"""Points tried at once; see `agent.ratings.expected`."""
 BUCKETS = 4096
 """Rings that sort distances roughly before a radius is found; it does not depend on them."""
-Rated = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""What an answer is worth to a truth at some distances, km."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,30 @@ class Patches:
         quads: the cells.
         unit: `[M, 3]` their centres as unit vectors.
         area_km2: `[M]`.
-        country: `[M]` index into the codes of the belief.
     """
 
     quads: Quads
     unit: Floats
     area_km2: Floats
-    country: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, quads: Quads, unit: Floats, area_km2: Floats, rows: NDArray[np.intp]) -> Self:
+        """Return the cells of these rows."""
+        return cls(quads.taken(rows), unit[rows], area_km2[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the cells of all parts."""
+        return cls(
+            Quads.joined([part.quads for part in parts]),
+            np.concatenate([part.unit for part in parts]),
+            np.concatenate([part.area_km2 for part in parts]),
+        )
+
+    @cached_property
+    def country(self) -> NDArray[np.intp]:
+        """Country of the centres, `[M]`: index into the codes of the belief."""
+        return countries_of(self.quads)
 
     @cached_property
     def points(self) -> Floats:
@@ -54,9 +69,9 @@ class Patches:
         return sphere.points_of(self.unit)
 
     @cached_property
-    def spread_km(self) -> Floats:
-        """Root of the mean squared distance of a cell's points from its centre, `[M]`."""
-        return np.sqrt(self.area_km2 / 6)
+    def spread_km2(self) -> Floats:
+        """Mean squared distance of a cell's points from its centre, `[M]`."""
+        return self.area_km2 / 6
 
 
 @dataclass(frozen=True)
@@ -70,15 +85,18 @@ class Belief:
         prior: the settlements.
         patches: the cells.
         mass: `[N]`, `N = S + M`, sums to 1.
-        codes: ISO 3166-1 alpha-2 codes, empty at sea: the prior's, then others.
         named: `[K, 2]` points that evidence names: latitude, longitude in degrees.
     """
 
     prior: Prior
     patches: Patches
     mass: Floats
-    codes: NDArray[np.str_]
     named: Floats
+
+    @property
+    def codes(self) -> NDArray[np.str_]:
+        """ISO 3166-1 alpha-2 codes, empty at sea."""
+        return self.prior.known_codes
 
     @cached_property
     def points(self) -> Floats:
@@ -88,14 +106,14 @@ class Belief:
     @cached_property
     def countries(self) -> NDArray[np.str_]:
         """Country code of each point, `[N]`."""
-        rows = np.concatenate([self.prior.country_index, self.patches.country])
+        rows = np.concatenate([self.prior.known_country, self.patches.country])
         countries: NDArray[np.str_] = self.codes[rows]
         return countries
 
     def heaviest_in(self, code: str) -> tuple[float, float]:
         """Return latitude and longitude of the heaviest point of a country that has any."""
         (row,) = np.flatnonzero(self.codes == code)
-        parts = self.prior.country_index == row, self.patches.country == row
+        parts = self.prior.known_country == row, self.patches.country == row
         inside = np.flatnonzero(np.concatenate(parts))
         best = self._points_of(inside[[np.argmax(self.mass[inside])]])[0]
         return float(best[0]), float(best[1])
@@ -114,12 +132,12 @@ class Belief:
         if rule == "mean":
             mean = sphere.spherical_mean(self.points, self.mass)
             return self._densest if mean is None else (float(mean[0]), float(mean[1]))
-        return self.centre if rule == "loss" else self._best(_nearness)
+        return self.centre if rule == "loss" else self._best(nearness)
 
     @cached_property
     def centre(self) -> tuple[float, float]:
         """Latitude and longitude of the point with the highest expected score."""
-        return self._best(_scores)
+        return self._best(score)
 
     @cached_property
     def _densest(self) -> tuple[float, float]:
@@ -129,12 +147,14 @@ class Belief:
 
     def radii_km(self, shares: Sequence[float], latitude: float, longitude: float) -> list[float]:
         """Return the distances from a point that hold these shares of belief, km."""
-        return _quantiles(self._away_km(latitude, longitude), self.mass, shares)
+        return _quantiles(self._away_km2(latitude, longitude), self.mass, shares)
 
     def mass_within(self, radii_km: Sequence[float], latitude: float, longitude: float) -> Floats:
         """Return the shares of belief within these distances of a point, `[R]`."""
-        away = self._away_km(latitude, longitude)
-        return np.array([min(1.0, self.mass[away <= radius].sum()) for radius in radii_km])
+        away = self._away_km2(latitude, longitude)
+        half = np.minimum(np.asarray(radii_km) / (2 * sphere.EARTH_RADIUS_KM), np.pi / 2)
+        reach = np.where(half < np.pi / 2, (2 * sphere.EARTH_RADIUS_KM * np.sin(half)) ** 2, np.inf)
+        return np.array([min(1.0, self.mass[away <= one].sum()) for one in reach])
 
     @cached_property
     def entropy_bits(self) -> float:
@@ -146,7 +166,7 @@ class Belief:
     @cached_property
     def country_shares(self) -> dict[str, float]:
         """Belief per country, largest first."""
-        settled, mesh, count = self.prior.country_index, self.patches.country, len(self.codes)
+        settled, mesh, count = self.prior.known_country, self.patches.country, len(self.codes)
         shares = np.bincount(settled, weights=self.mass[: len(settled)], minlength=count)
         shares += np.bincount(mesh, weights=self.mass[len(settled) :], minlength=count)
         order = np.lexsort((self.codes, -shares))
@@ -163,31 +183,37 @@ class Belief:
         """Area that each mass is spread over, `[N]`: of settlements, what the prior gives them."""
         return np.concatenate([self.prior.area_km2, self.patches.area_km2])
 
-    def _away_km(self, latitude: float, longitude: float) -> Floats:
-        """Return the distance of each mass from a point, `[N]`: what its points have on average."""
-        here = sphere.unit_vectors([[latitude, longitude]])[0]
+    def _away_km2(self, latitude: float, longitude: float) -> Floats:
+        """Return the squared distance of each mass from a point, `[N]`: the mean of its points'.
+
+        In chords: through the Earth, which is 2 % shorter at 4,400 km.
+        """
+        here = sphere.unit_vectors([[latitude, longitude]])[0] * (-2 * sphere.EARTH_RADIUS_KM**2)
         settled = len(self.prior.unit)
         away = np.empty(len(self.mass))
         # Not `@`: threads of a BLAS would wait for each other at every belief.
         np.einsum("ij,j->i", self.prior.unit, here, out=away[:settled])
         np.einsum("ij,j->i", self.patches.unit, here, out=away[settled:])
-        half = np.sqrt(np.clip(np.subtract(1.0, away, out=away), 0.0, 2.0, out=away) * 0.5)
-        away = np.arcsin(half) * (2 * sphere.EARTH_RADIUS_KM)
-        away[:settled] = np.hypot(away[:settled], self.prior.spread_km)
-        away[settled:] = np.hypot(away[settled:], self.patches.spread_km)
+        away += 2 * sphere.EARTH_RADIUS_KM**2
+        np.maximum(away, 0.0, out=away)
+        away[:settled] += self.prior.spread_km2
+        away[settled:] += self.patches.spread_km2
         return away
 
     def _best(self, rated: Rated) -> tuple[float, float]:
         """Return the point with the highest expected rating: heavy ones, or named by evidence."""
-        heavy = _heaviest(self.mass, EXACT_POINTS)
-        tried = np.concatenate([self.named, self._points_of(heavy[:CENTRES])])
+        heavy = _heaviest(self.mass, EXACT_POINTS, EXACT_MASS)
+        top = _heaviest(self.mass, CENTRES) if len(heavy) < CENTRES else heavy[:CENTRES]
+        tried = np.concatenate([self.named, self._points_of(top)])
         tail, tail_mass = self._binned(heavy)
-        others = np.concatenate([self._units_of(heavy), tail])
+        others = np.concatenate(
+            [truths(*self._units_of(heavy)), truths(tail, np.zeros(len(tail)))], axis=1
+        )
         mass = np.concatenate([self.mass[heavy], tail_mass]).astype(np.float32)
         unit = sphere.unit_vectors(tried)
         blocks = [unit[row : row + BLOCK] for row in range(0, len(unit), BLOCK)]
-        score = np.concatenate([_expected(block, others, mass, rated) for block in blocks])
-        latitude, longitude = tried[np.argmax(score)]
+        worth = np.concatenate([expected(block, others, mass, rated) for block in blocks])
+        latitude, longitude = tried[np.argmax(worth)]
         return float(latitude), float(longitude)
 
     def _points_of(self, rows: NDArray[np.intp]) -> Floats:
@@ -198,75 +224,69 @@ class Belief:
         found[ours] = sphere.points_of(self.patches.unit[rows[ours] - settled])
         return found
 
-    def _units_of(self, rows: NDArray[np.intp]) -> Floats:
+    def _units_of(self, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """Return unit vectors of masses, `[C, 3]`, and how far they are spread, km `[C]`."""
         settled = len(self.prior.unit)
-        found = np.empty((len(rows), 3))
+        found, spread = np.empty((len(rows), 3)), np.empty(len(rows))
         ours = rows >= settled
         found[~ours] = self.prior.unit[rows[~ours]]
         found[ours] = self.patches.unit[rows[ours] - settled]
-        return found
+        spread[~ours] = self.prior.spread_km2[rows[~ours]]
+        spread[ours] = self.patches.spread_km2[rows[ours] - settled]
+        return found, np.sqrt(spread)
 
     def _binned(self, without: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Return the centres `[B, 3]` of the squares that hold mass, as unit vectors, and the mass.
+        """Return the centres `[B, 3]` of the bins that hold mass, as unit vectors, and the mass.
 
         Args:
             without: rows of points that do not count.
         """
-        light = self.mass.copy()
-        light[without] = 0.0
-        settled, count = len(self.prior.points), len(_bin_centres())
-        mass: Floats = np.zeros(count)
-        mass += np.bincount(self.prior.bins, weights=light[:settled], minlength=count)
-        rest = light[settled:]
-        held = np.flatnonzero(rest)
-        bins = bins_of(sphere.points_of(self.patches.unit[held]))
-        mass += np.bincount(bins, weights=rest[held], minlength=count)
+        settled, centres = len(self.prior.points), bin_centres()
+        light = np.ones(len(self.mass), dtype=np.bool_)
+        light[without] = False
+        towns = np.where(light[:settled], self.mass[:settled], 0.0)
+        mass: Floats = np.zeros(len(centres))
+        mass += np.bincount(self.prior.bins, weights=towns, minlength=len(centres))
+        rest = np.flatnonzero(light[settled:])
+        bins = bins_of(self.patches.quads.taken(rest))
+        mass += np.bincount(bins, weights=self.mass[settled + rest], minlength=len(centres))
         held = np.flatnonzero(mass)
-        return _bin_centres()[held], mass[held]
+        return centres[held], mass[held]
 
 
-def _scores(away_km: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the score of a truth at these distances."""
-    score = np.zeros_like(away_km)
-    for scale in LOSS_SCALES_KM:
-        score += np.exp(away_km * np.float32(-1 / scale))
-    return score
+def _heaviest(mass: Floats, count: int, least: float = 0.0) -> NDArray[np.intp]:
+    """Return the indices of the heaviest points, heaviest first, equal ones in their order.
+
+    Args:
+        mass: `[N]`.
+        count: how many at most.
+        least: what they must hold.
+    """
+    for floor in (EXACT_MASS, 0.0):
+        found = np.flatnonzero(mass > max(floor, least))
+        if len(found) >= count or floor <= least:
+            break
+    held = mass[found]
+    if len(found) > count:
+        bound = np.partition(held, len(held) - count)[len(held) - count]
+        above, equal = found[held > bound], found[held == bound]
+        found = np.concatenate([above, equal[: count - len(above)]])
+    return found[np.argsort(-mass[found], kind="stable")]
 
 
-def _nearness(away_km: NDArray[np.float32]) -> NDArray[np.float32]:
-    return -away_km
-
-
-def _expected(
-    tried: Floats, others: Floats, mass: NDArray[np.float32], rated: Rated
-) -> NDArray[np.float32]:
-    """Return the expected rating of each point tried, `[B]`, were the others the truth."""
-    # Cosines in double precision keep a metre; the rest needs three digits.
-    cosine = tried @ others.T
-    chord = np.subtract(1.0, cosine, out=cosine).astype(np.float32)
-    half = np.sqrt(np.clip(chord, 0.0, 2.0, out=chord) * np.float32(0.5))
-    away = np.arcsin(half) * np.float32(2 * sphere.EARTH_RADIUS_KM)
-    held: NDArray[np.float32] = np.sum(rated(away) * mass, axis=1)
-    return held
-
-
-def _heaviest(mass: Floats, count: int) -> NDArray[np.intp]:
-    """Return the indices of the heaviest points, heaviest first, equal ones in their order."""
-    if len(mass) <= count:
-        return np.argsort(-mass, kind="stable")
-    least = np.partition(mass, len(mass) - count)[len(mass) - count]
-    above = np.flatnonzero(mass > least)
-    equal = np.flatnonzero(mass == least)[: count - len(above)]
-    chosen = np.concatenate([above, equal])
-    return chosen[np.argsort(-mass[chosen], kind="stable")]
-
-
-def _quantiles(distance: Floats, mass: Floats, shares: Sequence[float]) -> list[float]:
+def _quantiles(away_km2: Floats, mass: Floats, shares: Sequence[float]) -> list[float]:
     """Return the distances within which these shares of the mass lie, exactly."""
-    edges = np.minimum((distance * (BUCKETS / 25_000.0)).astype(np.intp), BUCKETS - 1)
+    edges = (np.sqrt(away_km2) * (BUCKETS / (2 * sphere.EARTH_RADIUS_KM))).astype(np.intp)
+    np.minimum(edges, BUCKETS - 1, out=edges)
     held: Floats = np.zeros(BUCKETS)
     held += np.cumsum(np.bincount(edges, weights=mass, minlength=BUCKETS))
-    return [_within(distance, mass, edges, held, share) for share in shares]
+    return [_arc_km(_within(away_km2, mass, edges, held, share)) for share in shares]
+
+
+def _arc_km(chord_km2: float) -> float:
+    """Return the distance along the ground of a squared chord."""
+    half = min(float(np.sqrt(chord_km2)) / (2 * sphere.EARTH_RADIUS_KM), 1.0)
+    return float(np.arcsin(half)) * 2 * sphere.EARTH_RADIUS_KM
 
 
 def _within(
@@ -281,11 +301,3 @@ def _within(
     before = held[bucket - 1] if bucket else 0.0
     index = int(np.searchsorted(before + np.cumsum(mass[order]), share))
     return float(distance[order[min(index, len(order) - 1)]])
-
-
-@cache
-def _bin_centres() -> Floats:
-    """Return the centres of all squares as unit vectors, `[B, 3]`."""
-    rows, columns = np.divmod(np.arange(BINS_DOWN * BINS_ACROSS), BINS_ACROSS)
-    centres = np.stack([rows, columns], axis=1) + 0.5
-    return sphere.unit_vectors(centres * BIN_DEG - (90.0, 180.0))

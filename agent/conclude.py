@@ -12,11 +12,11 @@ from agent.abstain import AnswerLoss
 from agent.admin_shares import admin_shares
 from agent.answer import SAYS, Alternative, Answer, Radii, Verdict
 from agent.belief import EVEN, REGION_KM, Belief, BeliefSummary, Status, summarise
-from agent.belief_points import LOSS_SCALES_KM
 from agent.calls import UNAVAILABLE
 from agent.contributions import contributions
 from agent.grounding import ground
 from agent.picks import Picked, pick
+from agent.ratings import LOSS_SCALES_KM
 from agent.recipes import Recipe
 from agent.state import State
 from encoders.photo_file import printable

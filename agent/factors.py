@@ -5,7 +5,7 @@ See `agent.belief` for the model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from geo import sphere
 from geo.cells import area_km2, from_tokens, levels
 from geo.errors import InputError
 from geo.quads import Quads, quads_at
+from geo.regions import load_atlas
 from tools.evidence import Candidate, Evidence
 
 Floats = NDArray[np.float64]
@@ -36,9 +37,8 @@ LEAST_DENSITY = 1 / 149e6
 no surprise: their tails reach out to sea and into deserts because they know no coast."""
 INSIDE = 0.8
 """Share of a cell candidate's mass that is spread evenly over its cell; the rest is a kernel."""
-BIN_DEG = 5.0
-"""Sides of the squares that light points are counted by."""
-BINS_DOWN, BINS_ACROSS = int(180 / BIN_DEG), int(360 / BIN_DEG)
+BIN_LEVEL = 4
+"""S2 cells, 560 km wide on average, that light points are counted by."""
 
 
 class Prior:
@@ -63,14 +63,27 @@ class Prior:
         return dict(zip(self.codes.tolist(), mass.tolist(), strict=True))
 
     @cached_property
-    def bins(self) -> NDArray[np.intp]:
-        """Square that each settlement lies in, `[N]`."""
-        return bins_of(self.points)
+    def known_codes(self) -> NDArray[np.str_]:
+        """Country codes: those of polygons, "" for the open sea, and others of settlements."""
+        names = load_atlas().names.astype(np.str_)
+        return np.concatenate([names, np.setdiff1d(self.codes, names)])
 
     @cached_property
-    def spread_km(self) -> Floats:
-        """Root of the mean squared distance of a settlement's points from its centre, `[N]`."""
-        return np.asarray(self.extent_km / np.sqrt(2), dtype=np.float64)
+    def known_country(self) -> NDArray[np.intp]:
+        """Index of each settlement's country in `known_codes`, `[N]`."""
+        order = np.argsort(self.known_codes)
+        places = order[np.searchsorted(self.known_codes[order], self.codes)]
+        return np.asarray(places[self.country_index], dtype=np.intp)
+
+    @cached_property
+    def bins(self) -> NDArray[np.intp]:
+        """Cell of `BIN_LEVEL` that each settlement lies in, `[N]`."""
+        return bins_of(quads_at(self.unit, BIN_LEVEL))
+
+    @cached_property
+    def spread_km2(self) -> Floats:
+        """Mean squared distance of a settlement's points from its centre, `[N]`."""
+        return np.asarray(self.extent_km**2 / 2, dtype=np.float64)
 
     @cached_property
     def area_km2(self) -> Floats:
@@ -79,7 +92,11 @@ class Prior:
 
     def density(self, unit: Floats) -> Floats:
         """Return the prior's density at unit vectors `[N, 3]`, per km2."""
-        cells = quads_at(unit, DENSITY_LEVEL)
+        return self.density_in(quads_at(unit, DENSITY_LEVEL))
+
+    def density_in(self, quads: Quads) -> Floats:
+        """Return the prior's density at the centres of cells `[N]`, per km2."""
+        cells = quads.at_level(DENSITY_LEVEL)
         held = self._settled[cells.face, cells.row, cells.column]
         return np.asarray(
             np.maximum(BACKGROUND_SHARE / EARTH_KM2 + (1 - BACKGROUND_SHARE) * held, LEAST_DENSITY)
@@ -101,11 +118,46 @@ class Prior:
         return np.asarray(smooth / smooth.sum() / area, dtype=np.float32)
 
 
-def bins_of(points: Floats) -> NDArray[np.intp]:
-    """Return the square of `BIN_DEG` a side that each point `[N, 2]` lies in, `[N]`."""
-    rows = np.minimum(((points[:, 0] + 90) / BIN_DEG).astype(np.intp), BINS_DOWN - 1)
-    columns = np.minimum(((points[:, 1] + 180) / BIN_DEG).astype(np.intp), BINS_ACROSS - 1)
-    return rows * BINS_ACROSS + columns
+SNAP_KM = 25.0
+"""So far out at sea the nearest coast's country counts."""
+
+
+MOST_CELLS_KEPT = 200_000
+"""Cells whose country is kept, 16 bytes each: belief asks for the same ones at every step."""
+_countries: tuple[NDArray[np.int64], NDArray[np.intp]] = np.empty(0, np.int64), np.empty(0, np.intp)
+
+
+def countries_of(quads: Quads) -> NDArray[np.intp]:
+    """Return the country at the centres of cells: index into `Prior.known_codes`, `[N]`."""
+    global _countries
+    ids, (known, country) = quads.ids(), _countries  # both at once: threads may replace them
+    place = np.minimum(np.searchsorted(known, ids), max(len(known) - 1, 0))
+    fresh = known[place] != ids if len(known) else np.ones(len(ids), dtype=np.bool_)
+    found = np.empty(len(ids), dtype=np.intp)
+    found[~fresh] = country[place[~fresh]]
+    if fresh.any():
+        atlas = load_atlas()
+        points = sphere.points_of(quads.taken(fresh).unit_vectors())
+        asked = atlas.find(points[:, 0], points[:, 1], SNAP_KM)
+        found[fresh] = np.where(asked < 0, len(atlas.codes), asked)
+        if len(known) + len(asked) > MOST_CELLS_KEPT:
+            known, country = known[:0], country[:0]
+        known, place = np.unique(np.concatenate([ids[fresh], known]), return_index=True)
+        _countries = known, np.concatenate([found[fresh], country])[place]
+    return found
+
+
+def bins_of(quads: Quads) -> NDArray[np.intp]:
+    """Return the cell of `BIN_LEVEL` that holds the centre of each cell `[N]`, `[N]`."""
+    cells = quads.at_level(BIN_LEVEL)
+    return ((cells.face << BIN_LEVEL) + cells.column << BIN_LEVEL) + cells.row
+
+
+@cache
+def bin_centres() -> Floats:
+    """Return the centres of all cells of `BIN_LEVEL` as unit vectors, `[B, 3]`."""
+    face, column, row = np.indices((6, 2**BIN_LEVEL, 2**BIN_LEVEL)).reshape(3, -1)
+    return Quads(face, column, row, np.full_like(face, BIN_LEVEL)).unit_vectors()
 
 
 KEPT_PRIORS = 4
@@ -152,10 +204,8 @@ class CandidateGroup:
 
     Attributes:
         weight: how often the group is right.
-        unit: `[K, 3]` centres of its kernels.
-        radius_km: `[K]` their scales.
+        keys: `[K]` its kernels.
         share: `[K]` of the group's mass; sums to 1.
-        cell: `[K]` the S2 cell that most of a kernel's mass is spread over; 0 for none.
     """
 
     def __init__(self, items: Sequence[Evidence], prior: Prior) -> None:
@@ -163,11 +213,9 @@ class CandidateGroup:
         inside = sum(prior.by_country.get(code, 0.0) for code in self._given)
         self.weight = min(MOST_WEIGHT, max(item.weight for item in items))
         self.scale = self.weight * (inside if self._given else 1.0)
-        shares = _mixture(items)
-        self.unit: Floats = sphere.unit_vectors([key[:2] for key in shares])
-        self.radius_km: Floats = np.array([key[2] for key in shares])
-        self.cell = np.array([key[3] for key in shares], dtype=np.uint64)
-        self.share: Floats = np.array(list(shares.values()))
+        mixture = _mixture(items)
+        self.keys = list(mixture)
+        self.share: Floats = np.array(list(mixture.values()))
 
     @property
     def presupposes(self) -> bool:
@@ -200,13 +248,36 @@ class Kernels:
     @classmethod
     def of(cls, groups: Sequence[CandidateGroup]) -> Self:
         """Return the kernels of groups, of which there is at least one."""
+        keys = [key for group in groups for key in group.keys]
         return cls(
-            np.concatenate([group.unit for group in groups]),
-            np.concatenate([group.radius_km for group in groups]),
+            sphere.unit_vectors([key[:2] for key in keys]),
+            np.array([key[2] for key in keys]),
             np.concatenate([group.share for group in groups]),
-            np.concatenate([group.cell for group in groups]),
-            np.cumsum([0, *(len(group.share) for group in groups[:-1])]),
+            np.array([key[3] for key in keys], dtype=np.uint64),
+            np.cumsum([0, *(len(group.keys) for group in groups[:-1])]),
         )
+
+    @cached_property
+    def _peak(self) -> Floats:
+        """Density of each at its centre, `[K]`, per km2."""
+        earth_2, radius_2 = sphere.EARTH_RADIUS_KM**2, self.radius_km**2
+        peak = self.share * (1 + radius_2 / (4 * earth_2)) / (np.pi * radius_2)
+        return np.where(self.cell > 0, 1 - INSIDE, 1.0) * peak
+
+    @cached_property
+    def _peaks(self) -> Floats:
+        """The same in a column for each group, `[K, G]`."""
+        group = np.searchsorted(self.first, np.arange(len(self.share)), side="right") - 1
+        return np.where(group[:, None] == np.arange(len(self.first)), self._peak[:, None], 0.0)
+
+    @cached_property
+    def _towards(self) -> Floats:
+        """What a unit vector and a 1 beside it are multiplied by for `1 + c^2 / r^2`, `[4, K]`.
+
+        1 + c^2 / r^2 = 1 + 2 (R / r)^2 - 2 (R / r)^2 cos: one product, no threads of a BLAS.
+        """
+        slope = 2 * sphere.EARTH_RADIUS_KM**2 / self.radius_km**2
+        return np.concatenate([self.unit.T * -slope, [1 + slope]])
 
     def density(self, unit: Floats) -> Floats:
         """Return the density of each group at unit vectors `[N, 3]`: `[N, G]`, per km2.
@@ -214,19 +285,23 @@ class Kernels:
         In chords `c` instead of arcs the kernel `(1 + c^2 / r^2)^-2 / (pi r^2)` integrates over the
         sphere in closed form, since a cap's area is `pi c^2`.
         """
-        earth_2, radius_2 = sphere.EARTH_RADIUS_KM**2, self.radius_km**2
-        peak = self.share * (1 + radius_2 / (4 * earth_2)) / (np.pi * radius_2)
-        peak = np.where(self.cell > 0, 1 - INSIDE, 1.0) * peak
-        # 1 + c^2 / r^2 = 1 + 2 (R / r)^2 - 2 (R / r)^2 cos: one product, no threads of a BLAS.
-        slope = 2 * earth_2 / radius_2
-        towards = self.unit.T * -slope
+        places = np.ones((len(unit), 4))
+        places[:, :3] = unit
         found = np.empty((len(unit), len(self.first)))
+        alone, few = len(self.first) == len(self.share), len(self.first) <= FEW_GROUPS
         for start in range(0, len(unit), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            reach = np.maximum(unit[rows] @ towards + (1 + slope), 1.0)
+            reach = places[rows] @ self._towards
+            np.maximum(reach, 1.0, out=reach)  # the difference of large numbers
             np.multiply(reach, reach, out=reach)
-            np.divide(peak, reach, out=reach)
-            np.add.reduceat(reach, self.first, axis=1, out=found[rows])
+            if alone:
+                np.divide(self._peak, reach, out=found[rows])
+            elif few:
+                np.matmul(np.reciprocal(reach, out=reach), self._peaks, out=found[rows])
+            else:
+                np.add.reduceat(
+                    np.divide(self._peak, reach, out=reach), self.first, axis=1, out=found[rows]
+                )
         for k in np.flatnonzero(self.cell):
             group = int(np.searchsorted(self.first, k, side="right")) - 1
             found[:, group] += INSIDE * self.share[k] * _evenly(unit, self.cell[k])
@@ -235,6 +310,8 @@ class Kernels:
 
 _BLOCK = 128
 """Rows computed at once: they stay in the processor's cache."""
+FEW_GROUPS = 4
+"""So many are summed by a product, which is too small for the threads of a BLAS."""
 
 
 def _evenly(unit: Floats, cell: np.uint64) -> Floats:
@@ -276,12 +353,20 @@ def _mixture(items: Sequence[Evidence]) -> dict[Key, float]:
     return dict(sorted(held.items()))
 
 
+LEAST_RADIUS_KM = 1e-3
+"""A metre: less is finer than the finest cell."""
+
+
 def _reaches(candidate: Candidate) -> list[tuple[float, float]]:
     """Return the radius and the share of each of a candidate's kernels."""
     total = sum(reach.share for reach in candidate.reaches)
     if not total:
-        return [(candidate.radius_km, 1.0)]
-    return [(reach.radius_km, reach.share / total) for reach in candidate.reaches if reach.share]
+        return [(max(candidate.radius_km, LEAST_RADIUS_KM), 1.0)]
+    return [
+        (max(reach.radius_km, LEAST_RADIUS_KM), reach.share / total)
+        for reach in candidate.reaches
+        if reach.share
+    ]
 
 
 def _cell_of(candidate: Candidate) -> int:

@@ -46,6 +46,16 @@ class Quads:
         """Return the cells of these rows."""
         return Quads(self.face[rows], self.column[rows], self.row[rows], self.level[rows])
 
+    def ids(self) -> Ints:
+        """Return a number for each that no other cell down to level 28 has, `[N]`."""
+        return (self.level << 59) | (self.face << 56) | (self.column << 28) | self.row
+
+    @classmethod
+    def of_ids(cls, ids: Ints) -> Self:
+        """Return the cells of these numbers, as `ids` gives them."""
+        low = (1 << 28) - 1
+        return cls((ids >> 56) & 7, (ids >> 28) & low, ids & low, (ids >> 59) & 31)
+
     def find(self, others: "Quads") -> NDArray[np.intp]:
         """Return which of these, all of one level, each of the others of that level is; -1: none.
 
@@ -66,6 +76,13 @@ class Quads:
         column = (2 * self.column[:, None] + (0, 1, 0, 1)).ravel()
         row = (2 * self.row[:, None] + (0, 0, 1, 1)).ravel()
         return Quads(np.repeat(self.face, 4), column, row, np.repeat(self.level + 1, 4))
+
+    def at_level(self, level: int) -> "Quads":
+        """Return the cells of one level that hold the centres of these."""
+        finer, coarser = np.maximum(self.level - level, 0), np.maximum(level - self.level, 0)
+        middle = (1 << coarser) >> 1
+        column, row = (((one >> finer) << coarser) + middle for one in (self.column, self.row))
+        return Quads(self.face, column, row, np.full_like(self.level, level))
 
     def unit_vectors(self) -> FloatArray:
         """Return the centre of each as a unit vector, `[N, 3]`."""
@@ -89,9 +106,19 @@ class Quads:
 
 def quads_at(unit: FloatArray, level: int) -> Quads:
     """Return the cell of a level that each unit vector `[N, 3]` points into."""
+    return quads_of(*places_at(unit), level)
+
+
+def places_at(unit: FloatArray) -> tuple[Ints, FloatArray, FloatArray]:
+    """Return the face that each vector `[N, 3]` points into, and where on it, 0 to 1."""
     face, u, v = _projected(unit)
+    return face, _st(u), _st(v)
+
+
+def quads_of(face: Ints, s: FloatArray, t: FloatArray, level: int) -> Quads:
+    """Return the cells of a level at places `[N]` as `places_at` gives them."""
     last = 2**level - 1
-    column, row = (np.clip((_st(one) * 2**level).astype(np.int64), 0, last) for one in (u, v))
+    column, row = (np.clip((one * 2**level).astype(np.int64), 0, last) for one in (s, t))
     return Quads(face, column, row, np.full(len(face), level, dtype=np.int64))
 
 

@@ -51,8 +51,9 @@ def test_a_cell_candidate_has_most_of_its_mass_in_its_cell(settlements: Settleme
         tool="search_cells", kind="alignment", summary="", candidates=(one,), weight=0.5, group="c"
     )
     group = CandidateGroup([said], Prior(settlements))
-    mesh = mesh_of(group.unit, group.radius_km, group.share)
-    mass = Kernels.of([group]).density(mesh.unit_vectors())[:, 0] * mesh.area_km2()
+    kernels = Kernels.of([group])
+    mesh = mesh_of(kernels.unit, kernels.radius_km, kernels.share)
+    mass = kernels.density(mesh.unit_vectors())[:, 0] * mesh.area_km2()
     inside = cell_ids(sphere.points_of(mesh.unit_vectors()), 9) == cell
     assert mass.sum() == pytest.approx(1.0, abs=0.1)
     assert mass[inside].sum() > 0.8
