@@ -75,6 +75,7 @@ def near(found: Sequence[Point], wanted: Sequence[Point]) -> bool:
     return np.shape(found) == np.shape(wanted) and np.allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_g3(located: Located, world: Callable[[str], World]) -> None:
     stages = staged(located("g3", "g3", model=Model([says(*place) for place in SAID]).chat))
     assert list(stages) == ["retrieval", "generation", "verification", "final"]
@@ -94,6 +95,7 @@ def test_dualgeo(located: Located, world: Callable[[str], World]) -> None:
     assert stages["final"][0] == pytest.approx(SAID[3])
 
 
+@pytest.mark.slow
 def test_pipeline(located: Located, world: Callable[[str], World]) -> None:
     stages = staged(located("pipeline", "g3", photo=world("g3").folder / "05.png"))
     assert {"retrieval", "final"} <= set(stages)
