@@ -20,6 +20,8 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
 A calibration (`agent.calibration`) replaces weights and reaches by measured ones, and raises every
 `F` to the power `1 / temperature`: pools that are averaged are too vague where they agree, groups
 that are multiplied too sure (Ranjan and Gneiting, JRSS B 72 (2010), on linear pools).
+The point is chosen under the square root of the temperature, half-way between the evidence at its
+word and as calibrated: radii must hold what they state, while a point is best where most agree.
 
 Belief in the case that all candidates are wrong stays on the prior's settlements. The rest is
 integrated over the cells of an adaptive mesh (`agent.mesh`), which is split further where mass is.
@@ -151,20 +153,36 @@ class Weighed:
     def belief(self, temperature: float = 1.0) -> Belief:
         """Return belief at a temperature: 1 takes the groups at their word."""
         power = 1 / temperature
-        alone = self._alone(power)
-        parts = self._refined(power, alone)
+        parts = self._refined(power, self._alone(power))
         kept = [np.flatnonzero(part.kept) for part in parts]
-        held = np.concatenate(
-            [one[rows] for one, rows in zip(self._held(power, alone, parts), kept, strict=True)]
-        )
-        top = max(alone.max() + np.log(self.prior.mass.max()), held.max(initial=-np.inf))
-        settled = self.prior.mass * np.exp(alone - top)[self.prior.known_country]
-        mass = np.concatenate([settled, np.exp(held - top)])
+        rises = [one[rows] for one, rows in zip(self._rises(parts), kept, strict=True)]
         cells = [
             Patches.of(p.quads, p.unit, p.area_km2, rows)
             for p, rows in zip(parts, kept, strict=True)
         ]
-        return Belief(self.prior, Patches.joined(cells), mass / mass.sum(), self.named)
+        mass = self._mass(power, parts, kept, rises)
+        pointed = None if temperature == 1 else self._mass(power**0.5, parts, kept, rises)
+        return Belief(self.prior, Patches.joined(cells), mass, self.named, pointed)
+
+    def _mass(
+        self,
+        power: float,
+        parts: Sequence[Seen],
+        kept: Sequence[NDArray[np.intp]],
+        rises: Sequence[Floats],
+    ) -> Floats:
+        """Return the masses of settlements and of the cells that are kept, summing to 1."""
+        alone = self._alone(power)
+        held = np.concatenate(
+            [
+                self._log_mass(power, alone, part, rise, rows)
+                for part, rise, rows in zip(parts, rises, kept, strict=True)
+            ]
+        )
+        top = max(alone.max() + np.log(self.prior.mass.max()), held.max(initial=-np.inf))
+        settled = self.prior.mass * np.exp(alone - top)[self.prior.known_country]
+        mass = np.concatenate([settled, np.exp(held - top)])
+        return np.asarray(mass / mass.sum(), dtype=np.float64)
 
     def _refined(self, power: float, alone: Floats) -> list[Seen]:
         """Return the mesh, and after it cells in the place of those that hold much."""
@@ -197,21 +215,17 @@ class Weighed:
             total += np.log(share.ratio(codes))
         return power * total
 
-    def _held(self, power: float, alone: Floats, parts: Sequence[Seen]) -> list[Floats]:
-        """Return the logarithms of the masses of cells, now that all of them are known."""
+    def _rises(self, parts: Sequence[Seen]) -> list[Floats]:
+        """Return what `_rise` says of all cells, now that all of them are known."""
         if self.kernels is None:
             return [np.empty(0)]
         old, new = self.seen.whole, np.sum([part.whole for part in parts], axis=0)
         moved = np.flatnonzero(np.abs(new - old) > UNMOVED * old)
-        rises = [part.rise for part in parts]
-        if len(moved):
-            rises = [
-                part.rise + self._rise(part, new, moved) - self._rise(part, old, moved)
-                for part in parts
-            ]
+        if not len(moved):
+            return [part.rise for part in parts]
         return [
-            self._log_mass(power, alone, part, rise)
-            for part, rise in zip(parts, rises, strict=True)
+            part.rise + self._rise(part, new, moved) - self._rise(part, old, moved)
+            for part in parts
         ]
 
     def _rise(self, seen: Seen, whole: Floats, only: NDArray[np.intp] | None = None) -> Floats:
@@ -237,21 +251,30 @@ class Weighed:
             rise[rows] = _log_product(right)
         return rise
 
-    def _log_mass(self, power: float, alone: Floats, seen: Seen, rise: Floats) -> Floats:
-        """Return the logarithm of the mass of each cell where some candidate is right, `[M]`.
+    def _log_mass(
+        self,
+        power: float,
+        alone: Floats,
+        seen: Seen,
+        rise: Floats,
+        rows: NDArray[np.intp] | slice = slice(None),
+    ) -> Floats:
+        """Return the logarithm of the mass of cells where some candidate is right, `[R]`.
 
         Args:
             power: what factors are raised to.
             alone: `[C]` logarithms, see `_alone`.
             seen: cells.
-            rise: see `_rise`.
+            rise: `[R]`, see `_rise`.
+            rows: which of the cells, `[R]`.
         """
         # exp(x) - 1 of the factors together: the case that all are wrong stays on settlements.
         rise = np.maximum(power * rise, 1e-300)
         more = rise + np.log(-np.expm1(-rise))
         even = not self.shares and len(self._wrong) == 1
-        lone = alone[:1] if even else alone[seen.country]
-        return np.asarray(np.log(seen.prior * seen.area_km2) + lone + more, dtype=np.float64)
+        lone = alone[:1] if even else alone[seen.country[rows]]
+        there = np.log(seen.prior[rows] * seen.area_km2[rows])
+        return np.asarray(there + lone + more, dtype=np.float64)
 
     @cached_property
     def _wrong(self) -> Floats:

@@ -5,7 +5,7 @@ see `agent.belief` for where they come from.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -86,12 +86,14 @@ class Belief:
         patches: the cells.
         mass: `[N]`, `N = S + M`, sums to 1.
         named: `[K, 2]` points that evidence names: latitude, longitude in degrees.
+        pointed: `[N]` masses that `centre` is chosen by; None takes `mass`.
     """
 
     prior: Prior
     patches: Patches
     mass: Floats
     named: Floats
+    pointed: Floats | None = None
 
     @property
     def codes(self) -> NDArray[np.str_]:
@@ -137,6 +139,8 @@ class Belief:
     @cached_property
     def centre(self) -> tuple[float, float]:
         """Latitude and longitude of the point with the highest expected score."""
+        if self.pointed is not None:
+            return replace(self, mass=self.pointed, pointed=None).centre
         return self._best(score)
 
     @cached_property

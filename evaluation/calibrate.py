@@ -107,7 +107,7 @@ def cross_validated(
 def believed_again(row: RunRow, settlements: "Settlements", calibration: Calibration) -> RunRow:
     """Return a row with the point, radii and confidences of belief under a calibration."""
     from agent.answer import Radii
-    from agent.belief_points import LOSS_SCALES_KM
+    from agent.ratings import LOSS_SCALES_KM
 
     if row.latitude is None or not _counted(row):
         return row

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.belief import Belief, summarise, weigh
+from agent.belief import Belief, believe, summarise
 from agent.calibration import Calibration
 from evaluation.calibrate import fit as fit_calibration
 from evaluation.fusion import Fit
@@ -50,9 +50,8 @@ class FusionModel:
         evidence = answers_as_evidence(photo)
         if not evidence:
             return None
-        weighed = weigh(evidence, self.settlements, self.calibration)
-        belief = weighed.belief(self.calibration.temperature)
-        told = summarise(belief, weighed.belief(self.calibration.temperature**0.5).centre)
+        belief = believe(evidence, self.settlements, self.calibration)
+        told = summarise(belief)
         point = told.latitude, told.longitude
         return BelievedAnswer(point, told.km_50, told.km_80, told.km_95, belief)
 
