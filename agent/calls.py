@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from agent.answer import Step
+from agent.dependence import adopted
 from agent.listening import tell
 from agent.model_use import hear
 from agent.state import State
@@ -132,7 +133,7 @@ def _adopt(
         update["weight"] = TRUSTED_WEIGHT
     if item.group == GROUP and model_weight is not None:
         update["weight"] = model_weight
-    return item.model_copy(update=update)
+    return adopted(item.model_copy(update=update), state["evidence"])
 
 
 def box_of_text(call: ToolCall, outcome: ToolOutcome, steps: Sequence[Step]) -> Box | None:

@@ -17,6 +17,7 @@ from agent.asker import Asker
 from agent.asking import Problem
 from agent.budget import Left
 from agent.calls import announce
+from agent.dependence import adopted
 from agent.repair import read_calls
 from agent.replies import read_guess
 from agent.state import State
@@ -115,7 +116,8 @@ class ModelDriver:
         message = AIMessage(content=read.text, tool_calls=list(read.calls), id=own)
         if read.calls or not read.text:
             return Decision(message, read.problems, tokens=tokens)
-        evidence, rejected, problems = _stated(read.text, read.problems, self._asker)
+        said, rejected, problems = _stated(read.text, read.problems, self._asker)
+        evidence = tuple(adopted(one, state["evidence"]) for one in said)
         _tell(purpose, problems)
         return Decision(message, (*read.problems, *problems), evidence, rejected, tokens)
 

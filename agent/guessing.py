@@ -15,10 +15,12 @@ from agent.answer import Step
 from agent.asker import Asker, Schema
 from agent.asking import ModelUnavailableError, Problem, Reply
 from agent.calls import announce
+from agent.dependence import is_shown
 from agent.guess import Guess, ReadGuess
 from agent.replies import read_guess
+from agent.votes import point_of, votes_of
 from geo.gazetteer import Gazetteer
-from tools.evidence import Box, Candidate, Evidence, Rejection, short_id
+from tools.evidence import Box, Evidence, Rejection, short_id
 from tools.opinion import opinion
 from tools.photos import Photo
 from tools.references import Reference
@@ -78,6 +80,7 @@ class Prompted:
 
     Attributes:
         named: prompts that `text` was made from.
+        shown: references that `text` names, as places that look like the photo's.
     """
 
     text: str
@@ -86,6 +89,7 @@ class Prompted:
     answers: int = 1
     temperature: float | None = None
     seed_offset: int = 0
+    shown: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,12 +195,23 @@ def diversified(
     bench: Workbench,
     number: int,
     references: Sequence[Reference] = (),
+    held: Sequence[Evidence] = (),
 ) -> Short:
-    """Return short answers as one step and one piece of evidence.
+    """Return short answers as one step and, at most, two pieces of evidence.
 
-    Equal coordinates are one candidate whose score is its share of the answers.
+    Equal coordinates are one candidate whose score is its share of the answers. What repeats a
+    reference that it was shown is no opinion beside that of the search: see `agent.dependence`.
+
+    Args:
+        answers: as asked.
+        asker: of whom.
+        bench: finds named places.
+        number: of the step.
+        references: all there are, for the trace.
+        held: what is known before.
     """
-    votes: dict[tuple[float, float], list[Guess]] = {}
+    own: list[Guess] = []
+    copies: list[Guess] = []
     rows: list[JsonValue] = []
     for one in answers:
         guess = located(one.read.guess, bench.gazetteer)
@@ -207,14 +222,12 @@ def diversified(
                 "failed": one.failed,
             }
         )
-        if guess is not None and guess.latitude is not None and guess.longitude is not None:
-            key = round(guess.latitude, 4), round(guess.longitude, 4)
-            votes.setdefault(key, []).append(guess)
-    counted = sum(len(guesses) for guesses in votes.values())
-    text = f"{counted} of {len(answers)} short answers name a coordinate."
-    found = (_voted(votes, counted, len(answers), asker),) if votes else ()
+        if guess is not None and (point := point_of(guess)):
+            (copies if is_shown(*point, one.prompted.shown) else own).append(guess)
+    found = votes_of(own, copies, asker, held, asked=len(answers))
+    text = f"0 of {len(answers)} short answers name a coordinate."
     if found:
-        text = found[0].summary
+        text = " ".join(item.summary for item in found)
     if failures := [one.failed for one in answers if one.failed]:
         text += f" {len(failures)} of {len(answers)} failed: {failures[0]}"
     shown: list[JsonValue] = [one.model_dump(mode="json") for one in references]
@@ -233,33 +246,6 @@ def located(guess: Guess | None, gazetteer: Gazetteer) -> Guess | None:
         return guess
     place = found[0]
     return guess.model_copy(update={"latitude": place.latitude, "longitude": place.longitude})
-
-
-def _voted(
-    votes: dict[tuple[float, float], list[Guess]], counted: int, asked: int, asker: Asker
-) -> Evidence:
-    ordered = sorted(votes.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    candidates = []
-    for rank, (point, guesses) in enumerate(ordered, start=1):
-        radii = [guess.radius_km for guess in guesses if guess.radius_km]
-        one = opinion(
-            "diversify",
-            "",
-            *point,
-            radius_km=min(radii, default=None),
-            label=guesses[0].place,
-            source=asker.name,
-        ).candidates[0]
-        share = len(guesses) / counted
-        candidates.append(one.model_copy(update={"score": share, "rank": rank}))
-    best = candidates[0]
-    summary = (
-        f"{counted} of {asked} short answers of the model name a coordinate; "
-        f"{len(ordered[0][1])} name {best.latitude:.4f}, {best.longitude:.4f}."
-    )
-    pooled: tuple[Candidate, ...] = tuple(candidates)
-    base = opinion("diversify", summary, *ordered[0][0], weight=asker.settings.weight)
-    return base.model_copy(update={"candidates": pooled})
 
 
 def _short(

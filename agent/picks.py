@@ -1,9 +1,11 @@
 """Which point the answer names: the rules of the published recipes, and belief's own."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from agent.answer import Step
 from agent.recipes import Recipe
 from agent.short_answers import VERIFY, ranked
 from agent.state import State
@@ -72,11 +74,21 @@ def _point(row: JsonValue) -> tuple[float, float] | None:
 
 def _answered(rule: str, recipe: Recipe, state: State) -> Picked | None:
     """Return the answer; of several, the most frequent, and of those the southernmost."""
-    for item in reversed(state["evidence"]):
-        if item.tool == "diversify" and item.candidates:
-            best = item.candidates[0]
-            return Picked(rule, (best.latitude, best.longitude), item.call_id)
+    for step in reversed(state["steps"]):
+        if points := _short_answers(step):
+            counted = Counter(points)
+            most = min(counted, key=lambda point: (-counted[point], point))
+            return Picked(rule, most, step.call_id)
     return None
+
+
+def _short_answers(step: Step) -> list[tuple[float, float]]:
+    """Return the coordinates of a step's short answers, to 11 m, repeated where given again."""
+    rows = step.data.get("answers") if step.tool == "diversify" else None
+    held = rows if isinstance(rows, list) else []
+    guesses = [row.get("guess") for row in held if isinstance(row, dict)]
+    points = [point for guess in guesses if (point := _point(guess))]
+    return [(round(latitude, 4), round(longitude, 4)) for latitude, longitude in points]
 
 
 def _first(rule: str, recipe: Recipe, state: State) -> Picked | None:

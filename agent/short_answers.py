@@ -92,6 +92,7 @@ def diversify(
             answers=asked.answers,
             temperature=asked.temperature,
             seed_offset=100 * (number + 1),
+            shown=tuple(similar[:count]),
         )
         for number, count in enumerate(counts)
     ]
@@ -100,7 +101,8 @@ def diversify(
     answers = ask_short(
         asker, photo, todo, purpose="diversify", schema=ANSWER_SCHEMA, timeout_s=seconds
     )
-    return diversified(answers, asker, bench, len(state["steps"]) + 1, similar)
+    number = len(state["steps"]) + 1
+    return diversified(answers, asker, bench, number, similar, state["evidence"])
 
 
 def pool_of(recipe: Recipe, state: State, tools: Sequence[str]) -> ToolCall | None:
