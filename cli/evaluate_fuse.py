@@ -23,7 +23,7 @@ from cli.paths import ExistingPath
 @click.option(
     "--repeats",
     type=click.IntRange(1, 100),
-    default=3,
+    default=1,
     show_default=True,
     help="Random splits; a photo counts with the mean of its outcomes.",
 )
