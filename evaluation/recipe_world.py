@@ -12,7 +12,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,13 @@ from PIL import Image
 
 from evaluation.planet import PLANET_VERSION, Condition, Planet, Shot
 from evaluation.planet_geography import KEY
-from evaluation.planet_tower import Progress
 from evaluation.recipe_world_signs import board
 from evaluation.runs import Truth
 from geo import sphere
 from geo.gazetteer import Gazetteer
+
+if TYPE_CHECKING:
+    from evaluation.planet_tower import Progress
 
 RECIPE_WORLD_VERSION = 1
 """Raised whenever the same seed would draw other pixels or other places."""
@@ -52,7 +54,7 @@ class WorldSize:
     learned: int = 300
     """Further towns that encoders learn from, which no gallery holds."""
     learned_views: int = 3
-    queries: int = 72
+    queries: int = 30
     known_share: float = 0.6
     """Of the queries, of a place in the gallery; the others are of towns never seen."""
     side: int = 224
@@ -122,7 +124,7 @@ class RecipeWorld:
 
 
 def make_world(
-    folder: Path, seed: int, size: WorldSize, gazetteer: Gazetteer, progress: Progress
+    folder: Path, seed: int, size: WorldSize, gazetteer: Gazetteer, progress: "Progress"
 ) -> RecipeWorld:
     """Return the world of a seed, drawn into `folder` where it is not there already.
 

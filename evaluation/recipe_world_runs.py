@@ -7,14 +7,16 @@ what was answered is not asked again.
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import tools.read_text
+import tools.retrieve
 from agent.answer import Answer
 from agent.budget import Budget
 from agent.geolocator import Geolocator
@@ -23,22 +25,24 @@ from agent.pipeline import PipelineDriver
 from agent.recipes import Recipe
 from agent.settings import Settings
 from encoders import load_encoder
-from evaluation.planet_tower import Progress
+from encoders.local_features import LocalFeatures
 from evaluation.recipe_world import RecipeWorld
 from evaluation.recipe_world_analyst import SimulatedAnalyst
-from evaluation.recipe_world_encoders import Galleries
-from evaluation.recipe_world_variants import Variant, encoder_of, galleries_of, recipe_of
+from evaluation.recipe_world_variants import Variant, acts, encoder_of, galleries_of, recipe_of
 from evaluation.runs import ROWS, Run, RunManifest, RunRow, Truth, changed, write_manifest
 from evaluation.stages import stages_of, verbal_confidence_of
 from geo.errors import GeolocationError, InputError
 from geo.gazetteer import Gazetteer
 from index_builder import open_gallery
+from tools.matching import PairMatch, verify_pair
 from tools.read_text import TextLine, TextReader
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from encoders.base import AlignedEncoder
+    from evaluation.planet_tower import Progress
+    from evaluation.recipe_world_encoders import Galleries
     from index_builder.gallery import Gallery
 
 UNLIMITED = Budget(steps=40, tool_calls=200, tokens=10_000_000, seconds=3_600)
@@ -71,6 +75,24 @@ class RememberingReader(TextReader):
         return [TextLine.model_validate_json(json.dumps(row)) for row in self._held[key]]
 
 
+class RememberedPairs:
+    """Compares two photos point by point once, however many recipes ask."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[bytes, bytes], PairMatch] = {}
+
+    def __call__(self, a: LocalFeatures, b: LocalFeatures) -> PairMatch:
+        """Return what `tools.matching.verify_pair` does."""
+        key = _digest(a), _digest(b)
+        if key not in self._held:
+            self._held[key] = verify_pair(a, b)
+        return self._held[key]
+
+
+def _digest(features: LocalFeatures) -> bytes:
+    return hashlib.sha256(features.xy.tobytes() + features.descriptors.tobytes()).digest()
+
+
 class KeptGazetteer(Gazetteer):
     """A gazetteer that outlives the Geolocators that use it, and the prior that rests on it."""
 
@@ -83,10 +105,11 @@ class Opened:
     """A world with its galleries and encoders open; each loads when it is first needed."""
 
     world: RecipeWorld
-    made: Galleries
+    made: "Galleries"
     gazetteer: Gazetteer
     reader: TextReader
     stack: ExitStack
+    pairs: RememberedPairs = field(default_factory=RememberedPairs)
     _galleries: "dict[str, Gallery]" = field(default_factory=dict)
     _encoders: "dict[str, AlignedEncoder]" = field(default_factory=dict)
 
@@ -118,7 +141,7 @@ class Opened:
         names = self._tool_names(galleries, encoder, settings) if variant.without else []
         recipe = recipe_of(variant, names)
         driver = PipelineDriver(recipe.tools) if variant.without and not analyst else None
-        with Geolocator(
+        with patch.object(tools.retrieve, "verify_pair", self.pairs), Geolocator(
             galleries, recipe=recipe, model=model, settings=settings, encoder=encoder,
             driver=driver,
         ) as made:  # fmt: skip
@@ -136,7 +159,14 @@ class Opened:
 
 
 def run_variant(
-    opened: Opened, variant: Variant, folder: Path, made_of: str, progress: Progress
+    opened: Opened,
+    variant: Variant,
+    folder: Path,
+    made_of: str,
+    progress: "Progress",
+    *,
+    part: slice = slice(None),
+    whole: Run | None = None,
 ) -> Run:
     """Return the run of a variant over a world's queries, gone on with where it stopped.
 
@@ -146,28 +176,31 @@ def run_variant(
         folder: of this run.
         made_of: short name of everything else that decides its rows.
         progress: told of every photo.
+        part: of the queries.
+        whole: of an ablation, the run with everything there: what the tool had no part in is said
+            again.
 
     Raises:
         InputError: the folder holds another run.
     """
     world = opened.world
+    truths, queries = world.truths[part], world.queries[part]
     manifest = RunManifest(
         recipe=variant.name,
         dataset=f"rendered world {world.seed}",
-        photos=len(world.queries),
-        truths=world.truths,
+        photos=len(queries),
+        truths=truths,
         protocol={"queries": "other views of gallery places, and towns in no gallery"},
         settings={
             "model": f"simulated-{variant.profile}" if variant.profile else "none",
             "without": variant.without,
-            "evidence": "left out" if variant.without else "kept",
             "made_of": made_of,
         },
     )
     held = _begun(folder, manifest)
     left = [
-        (truth, world.path(photo))
-        for truth, photo in zip(world.truths, world.queries, strict=True)
+        (number, truth, world.path(photo))
+        for number, (truth, photo) in enumerate(zip(truths, queries, strict=True))
         if truth.image_id not in held.rows
     ]
     if not left:
@@ -175,14 +208,24 @@ def run_variant(
     analyst = None
     if variant.profile:
         analyst = SimulatedAnalyst.of(variant.profile, world.seed, opened.gazetteer)
-    done = len(world.queries) - len(left)
     with opened.geolocator(variant, analyst) as (geolocator, recipe), _rows(folder) as add:
-        for number, (truth, path) in enumerate(left, start=done + 1):
+        for number, truth, path in left:
+            before = whole.rows.get(truth.image_id) if whole else None
+            if before is not None and not acts(variant, before, number):
+                add(before.model_copy(update={"seconds": 0.0, "tokens": 0}))
+                continue
             if analyst is not None:
                 analyst.look_at(truth)
-            add(_row(geolocator, recipe, truth, path, evidence=not variant.without))
-            progress(f"{variant.name}, world {world.seed}", number, len(world.queries))
+            add(_row(geolocator, recipe, truth, path))
+            progress(f"{variant.name}, world {world.seed}", number + 1, len(queries))
     return Run.read(folder)
+
+
+def joined(parts: Sequence[Run]) -> Run:
+    """Return the runs of a world's parts as one."""
+    truths = tuple(truth for part in parts for truth in part.manifest.truths)
+    manifest = parts[0].manifest.model_copy(update={"truths": truths, "photos": len(truths)})
+    return Run(manifest=manifest, rows={k: row for part in parts for k, row in part.rows.items()})
 
 
 def _begun(folder: Path, manifest: RunManifest) -> Run:
@@ -211,19 +254,17 @@ def _rows(folder: Path) -> Iterator[Callable[[RunRow], None]]:
         yield add
 
 
-def _row(
-    geolocator: Geolocator, recipe: Recipe, truth: Truth, path: Path, *, evidence: bool
-) -> RunRow:
+def _row(geolocator: Geolocator, recipe: Recipe, truth: Truth, path: Path) -> RunRow:
     """Locate one photo; a failure is a row, too."""
     with tempfile.TemporaryDirectory() as scratch:  # some thousand traces that nobody reads
         try:
             answer = geolocator.locate(path, trace=Path(scratch) / "trace.jsonl")
         except GeolocationError as error:
             return RunRow(image_id=truth.image_id, status="failed", reason=str(error)[:500])
-    return _told(truth.image_id, answer, recipe, evidence=evidence)
+    return _told(truth.image_id, answer, recipe)
 
 
-def _told(image_id: str, answer: Answer, recipe: Recipe, *, evidence: bool) -> RunRow:
+def _told(image_id: str, answer: Answer, recipe: Recipe) -> RunRow:
     used = answer.model
     return RunRow(
         image_id=image_id,
@@ -239,7 +280,7 @@ def _told(image_id: str, answer: Answer, recipe: Recipe, *, evidence: bool) -> R
         seconds=answer.seconds,
         tokens=used.tokens_in + used.tokens_out if used else 0,
         stages=stages_of(answer, recipe),
-        evidence=answer.evidence if evidence else (),
+        evidence=answer.evidence,
     )
 
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from evaluation.ledger import Ledger, ledger_of
 from evaluation.metrics import errors_km, within
-from evaluation.planet_report import spread
 from evaluation.recipe_world_variants import Variant
 from evaluation.runs import Run
 
@@ -20,6 +19,7 @@ COARSE_KM = (750.0, 2500.0)
 SHOWN_KM = (200.0, *COARSE_KM)
 NOMINAL = (50, 80, 95)
 LEVEL = 0.95
+POWER = 0.8
 LEDGER_KM = 200.0
 Runs = Mapping[tuple[Variant, int], Run]
 """By variant and seed."""
@@ -58,11 +58,13 @@ class Ablation:
     Attributes:
         silenced: photos that are right at the coarsest threshold without the tool, and with it
             have no answer: it does not err, it says that it cannot tell.
+        answers: points of photos that are answered with it and not without, minus the reverse.
     """
 
     variant: Variant
     differences: tuple[Difference, ...]
     silenced: int = 0
+    answers: float = 0.0
 
     @property
     def missed(self) -> bool:
@@ -93,10 +95,32 @@ def ablations_of(runs: Runs) -> list[Ablation]:
             difference(km, whole[:, column], less[:, column])
             for km, column in zip(SHOWN_KM, columns, strict=True)
         )
-        silent = [row.latitude is None for one, _ in pairs for _, row in one.pairs()]
-        silenced = int((np.array(silent) & (less[:, -1] > 0)).sum())
-        found.append(Ablation(variant, tuple(differences), silenced))
+        silent, silent_less = (
+            np.array([row.latitude is None for pair in pairs for _, row in pair[side].pairs()])
+            for side in (0, 1)
+        )
+        silenced = int((silent & (less[:, -1] > 0)).sum())
+        answers = 100 * float(silent_less.mean() - silent.mean())
+        found.append(Ablation(variant, tuple(differences), silenced, answers))
     return found
+
+
+def noticeable(differ: int, photos: int) -> float:
+    """Return the least true loss, in points, that the exact test would notice 4 times of 5.
+
+    Args:
+        differ: photos that the tool changes; fewer than six tell nothing at 5 %, so six are taken.
+        photos: all of them.
+    """
+    from scipy.stats import binom, binomtest
+
+    differ = max(differ, 6)
+    low = (differ // 2) + 1
+    enough = [n for n in range(low, differ + 1) if binomtest(n, differ).pvalue < 1 - LEVEL]
+    for broken in np.linspace(0.5, 1.0, 501):
+        if binom.sf(enough[0] - 1, differ, broken) >= POWER:
+            return float(100 * (2 * broken - 1) * differ / photos)
+    raise AssertionError("all broken are always noticed")
 
 
 def difference(km: float, whole: Floats, less: Floats) -> Difference:
@@ -175,18 +199,22 @@ def _ledger_rows(ledger: Ledger) -> list[dict[str, Any]]:
 
 def accuracy_table(figures: Mapping[tuple[Variant, int], Mapping[str, Any]]) -> list[str]:
     """Return a line for each recipe and analyst: accuracy, answers and coverage over seeds."""
+    from evaluation.planet_report import spread
+
     columns = [*(f"@{km:g}" for km in THRESHOLDS_KM), "answered"]
     columns += [f"in {nominal} %" for nominal in NOMINAL]
     rows = [["recipe", *columns]]
     for variant in dict.fromkeys(v for v, _ in figures if not v.without):
         of = [told for (other, _), told in sorted(figures.items(), key=_seed) if other == variant]
         cells = [spread([told[column] for told in of if column in told]) for column in columns]
-        rows.append([_title(variant), *cells])
+        rows.append([title(variant), *cells])
     return aligned(rows)
 
 
 def ledger_table(figures: Mapping[tuple[Variant, int], Mapping[str, Any]]) -> list[str]:
     """Return a line for each recipe and stage at `LEDGER_KM`: oracle@k, fixed and broken."""
+    from evaluation.planet_report import spread
+
     rows = [["recipe", "stage", "first is right", "oracle@5", "oracle@10", "fixed", "broken"]]
     for variant in dict.fromkeys(v for v, _ in figures if not v.without):
         of = [told for (other, _), told in sorted(figures.items(), key=_seed) if other == variant]
@@ -200,21 +228,29 @@ def ledger_table(figures: Mapping[tuple[Variant, int], Mapping[str, Any]]) -> li
             ]
             shares = [spread([r[key] for r in mine]) for key in ("right", "oracle@5", "oracle@10")]
             counts = [str(sum(row[key] for row in mine)) for key in ("fixed", "broken")]
-            rows.append([_title(variant) if number == 0 else "", stage, *shares, *counts])
+            rows.append([title(variant) if number == 0 else "", stage, *shares, *counts])
     return aligned(rows, left=2)
 
 
 def ablation_table(ablations: Sequence[Ablation]) -> list[str]:
     """Return a line for each tool taken away, with MISS where it makes coarse accuracy worse."""
     rows = [
-        ["loop", "tool", *(f"@{km:g}" for km in SHOWN_KM), "fixed/broken @2500", "silenced", ""]
-    ]
+        [
+            "loop", "tool", *(f"@{km:g}" for km in SHOWN_KM), "fixed/broken @2500", "noticed @2500",
+            "answers", "silenced", "",
+        ]
+    ]  # fmt: skip
     for one in ablations:
         cells = [f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in one.differences]
         last = one.differences[-1]
         verdict = "MISS" if one.missed else "ok"
-        named = _title(one.variant.whole), one.variant.without
-        counts = f"{last.fixed}/{last.broken}", str(one.silenced)
+        named = title(one.variant.whole), one.variant.without
+        counts = (
+            f"{last.fixed}/{last.broken}",
+            f"{noticeable(last.fixed + last.broken, last.photos):.1f}",
+            f"{one.answers:+.1f}",
+            str(one.silenced),
+        )
         rows.append([*named, *cells, *counts, verdict])
     return aligned(rows, left=2)
 
@@ -231,7 +267,8 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     ]
 
 
-def _title(variant: Variant) -> str:
+def title(variant: Variant) -> str:
+    """Return what a row of a table calls a variant that has everything."""
     return f"{variant.recipe}, simulated {variant.profile}" if variant.profile else variant.recipe
 
 

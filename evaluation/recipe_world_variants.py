@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agent.recipes import RECIPES, Recipe, find_recipe
 from evaluation.recipe_world_analyst import DEFAULT_PROFILE, PROFILES
+from evaluation.runs import RunRow
 
 OWN = "g3"
 """The encoder that recipes without a family of their own are given."""
@@ -20,6 +21,16 @@ TAKEN: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """What is taken away in turn: tools, and of `agentic` stages, too. `pipeline` has no stages."""
+ACTS_BY: dict[str, tuple[str, ...]] = {
+    "read_text": ("look_up_clue", "find_place"),
+    "look_up_clue": ("look_up_clue", "find_place"),
+    "find_place": ("find_place",),
+    "cluster_candidates": (),
+    "reverse_geocode": (),
+}
+"""Tools whose evidence is all that these change: without it, an answer is the same without them."""
+CHECKED = 2
+"""Photos of each part of a world that such a tool is taken from all the same."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,12 @@ class Variant:
 
 
 def variants(recipes: Sequence[str], profiles: Sequence[str], *, ablate: bool) -> list[Variant]:
-    """Return every recipe with every analyst, then the ablations with the middling one."""
+    """Return every recipe with one analyst, `agentic` with all, then the ablations."""
     found = []
     for recipe in RECIPES:
         if recipe.name in recipes:
-            asked = profiles if recipe.needs_model or recipe.prior else ("",)
+            asked = profiles if recipe.name == "agentic" else (ablated_profile(profiles),)
+            asked = asked if recipe.needs_model or recipe.prior else ("",)
             found += [Variant(recipe.name, profile) for profile in asked]
     for name in LOOPS if ablate else ():
         if name in recipes:
@@ -64,6 +76,18 @@ def variants(recipes: Sequence[str], profiles: Sequence[str], *, ablate: bool) -
 def ablated_profile(profiles: Sequence[str]) -> str:
     """Return which analyst ablations are run with."""
     return DEFAULT_PROFILE if DEFAULT_PROFILE in profiles else profiles[0]
+
+
+def acts(variant: Variant, whole: RunRow, number: int) -> bool:
+    """Whether a photo must be located without the tool: it had a part, or the photo is checked.
+
+    Args:
+        variant: an ablation.
+        whole: what the whole recipe said of the photo.
+        number: of the photo, from 0.
+    """
+    by = ACTS_BY.get(variant.without)
+    return by is None or number < CHECKED or any(item.tool in by for item in whole.evidence)
 
 
 def recipe_of(variant: Variant, tools: Sequence[str]) -> Recipe:

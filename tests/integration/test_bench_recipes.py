@@ -32,15 +32,15 @@ def test_every_recipe_runs_and_goes_on_where_it_stopped(
         assert ("simulated" in str(run.manifest.settings["model"])) is bool(variant.profile)
     assert not ablations_of(runs)
 
-    (rows,) = tmp_path.glob("recipes/*/runs-*/pipeline/rows.jsonl")
+    (rows,) = tmp_path.glob("recipes/*/runs-*/pipeline-0/rows.jsonl")
     whole = rows.read_bytes()
     rows.write_bytes(whole[:-40])
     asked: list[str] = []
     honest = recipe_world_runs._row
 
-    def counted(geolocator, recipe, truth, path, *, evidence):  # type: ignore[no-untyped-def]
+    def counted(geolocator, recipe, truth, path):  # type: ignore[no-untyped-def]
         asked.append(truth.image_id)
-        return honest(geolocator, recipe, truth, path, evidence=evidence)
+        return honest(geolocator, recipe, truth, path)
 
     monkeypatch.setattr(recipe_world_runs, "_row", counted)
     again = run_plan(TOY, tmp_path, 1)
@@ -51,6 +51,7 @@ def test_every_recipe_runs_and_goes_on_where_it_stopped(
 
 
 TOY_LAST = f"query-{TOY.size.queries - 1:04d}"
+"""Of the first part, which has every other photo."""
 
 
 def _points(run: Run) -> list[tuple[float | None, float | None]]:
