@@ -131,7 +131,8 @@ def assess(
 
     Confidence and PIT come from belief where it can be made again: the row has evidence, and what
     follows from that under `calibration` has the radii that the row states, up to `SAME_RADII`.
-    Elsewhere they come from the radii, by `confidence_from_radii`; `from_belief` tells which.
+    Elsewhere confidence is what the row says of belief within that distance, or, with PIT, comes
+    from the radii by `confidence_from_radii`; `from_belief` tells which.
 
     Args:
         pairs: every truth with its row, as `Run.pairs` has them.
@@ -155,7 +156,7 @@ def assess(
     claims = _Claims(len(held), limits)
     if settlements is not None:
         _believe_all(claims, held, away, settlements, calibration, on_progress)
-    stated = [confidence_from_radii(radii, limit) for limit in limits]
+    stated = [_stated([row for _, row in held], radii, limit) for limit in limits]
     return Assessed(
         image_ids=tuple(truth.image_id for truth, _ in held),
         cluster=_clusters([truth for truth, _ in held]),
@@ -174,6 +175,13 @@ def assess(
         distance=distance,
         operator=operator,
     )
+
+
+def _stated(rows: Sequence[RunRow], radii: Floats, limit: float) -> Floats:
+    """Return belief within a distance as rows state it, `[N]`; from the radii where they do not."""
+    own = np.array([row.within.get(f"{limit:g}", np.nan) for row in rows], dtype=np.float64)
+    own[np.isnan(radii[:, 0])] = np.nan
+    return np.where(np.isnan(own), confidence_from_radii(radii, limit), own)
 
 
 def _limits(within_km: Sequence[float], operator: Operator) -> tuple[float, ...]:

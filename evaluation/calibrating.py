@@ -1,15 +1,15 @@
 """Runs in, a calibration and its proof out: how honest they were, and how honest they become."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from agent.calibration import Calibration
 from evaluation.abstention import Abstention, Loss, abstention
 from evaluation.assessed import Assessed, assess
+from evaluation.calibrate import cross_validated, fit
 from evaluation.coverage import Honesty, honesty_of
 from evaluation.metrics import Distance, Operator
 from evaluation.runs import Run, RunRow, Truth
@@ -74,7 +74,7 @@ def calibrate_runs(
 ) -> Calibrated:
     """Fit a calibration to runs of one recipe, and judge them before and after.
 
-    Confidences of both come from the stated radii, so that they compare.
+    Confidences of both are those that rows state, or follow from their radii where they state none.
 
     Args:
         runs: of one recipe; the same photos may come several times, as under several seeds.
@@ -87,12 +87,11 @@ def calibrate_runs(
     Raises:
         InputError: the runs are of several recipes, or too few photos have evidence.
     """
-    fitting: Any = importlib.import_module("evaluation.calibrate")
     loss = loss or Loss()
     recipe, fitted_on, pairs = pooled(runs)
     photos = _enough(pairs)
     named = {"recipe": recipe, "fitted_on": fitted_on}
-    rows = fitting.cross_validated(pairs, settlements, **named, folds=folds)
+    rows = cross_validated(pairs, settlements, **named, folds=folds)
     again = [(truth, row) for (truth, _), row in zip(pairs, rows, strict=True)]
     assert all(truth.image_id == row.image_id for truth, row in again)
     limits = loss.limits_km
@@ -100,7 +99,7 @@ def calibrate_runs(
         assess(each, within_km=limits, distance=distance, operator=operator)
         for each in (pairs, again)
     )
-    calibration = fitting.fit(pairs, settlements, **named)
+    calibration = fit(pairs, settlements, **named)
     report = CalibrationReport(
         **named,
         photos=photos,

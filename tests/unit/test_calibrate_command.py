@@ -4,13 +4,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from agent.calibration import Calibration, Reliability, read_calibration
 from agent.factors import Settlements
 from cli.main import main
+from evaluation import calibrating
 from evaluation.runs import ROWS, RunManifest, RunRow, write_manifest
 from tests.unit.honesty_samples import Pair, drawn_run, radii
 from tools.evidence import Candidate, Evidence
@@ -40,11 +40,10 @@ def write_run(folder: Path, pairs: Sequence[Pair], **changes: str) -> Path:
     return folder
 
 
-class FakeFit(ModuleType):
+class FakeFit:
     """Widens all radii four times; remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__("evaluation.calibrate")
         self.asked: list[dict[str, object]] = []
         self.ids: list[str] = []
 
@@ -67,7 +66,8 @@ class FakeFit(ModuleType):
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, settlements: Settlements) -> FakeFit:
     fake = FakeFit()
-    monkeypatch.setitem(sys.modules, "evaluation.calibrate", fake)
+    monkeypatch.setattr(calibrating, "fit", fake.fit)
+    monkeypatch.setattr(calibrating, "cross_validated", fake.cross_validated)
     monkeypatch.setattr("cli.evaluate_calibrate._settlements", lambda quiet: settlements)
     return fake
 
