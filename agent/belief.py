@@ -20,8 +20,8 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
 A calibration (`agent.calibration`) replaces weights and reaches by measured ones, and raises every
 `F` to the power `1 / temperature`: pools that are averaged are too vague where they agree, groups
 that are multiplied too sure (Ranjan and Gneiting, JRSS B 72 (2010), on linear pools).
-The point is chosen under the square root of the temperature, half-way between the evidence at its
-word and as calibrated: radii must hold what they state, while a point is best where most agree.
+The point is chosen under a temperature nearer to 1 (`POINTED`): radii must hold what they state,
+while a point is best where most agree, whatever their sum is worth.
 
 Belief in the case that all candidates are wrong stays on the prior's settlements. The rest is
 integrated over the cells of an adaptive mesh (`agent.mesh`), which is split further where mass is.
@@ -58,6 +58,10 @@ __all__ = ["Belief", "BeliefSummary", "Rule", "Status", "Weighed", "believe", "s
 HEAVY = 0.01
 """A cell with more of belief is split, as long as it is larger than `LEAST_KM2`."""
 LEAST_KM2 = 1e-4
+POINTED = 0.75
+"""Power of the temperature under which the point is chosen, between the evidence at its word (0)
+and as calibrated (1). Over ten models' answers to 143 photos any from 0.5 to 0.8 differs by one
+photo at 25 km, and both ends have two or three fewer."""
 ROUNDS = 3
 """Of splits, each into 16."""
 MOST_CELLS = 20_000
@@ -161,7 +165,7 @@ class Weighed:
             for p, rows in zip(parts, kept, strict=True)
         ]
         mass = self._mass(power, parts, kept, rises)
-        pointed = None if temperature == 1 else self._mass(power**0.5, parts, kept, rises)
+        pointed = None if temperature == 1 else self._mass(power**POINTED, parts, kept, rises)
         return Belief(self.prior, Patches.joined(cells), mass, self.named, pointed)
 
     def _mass(
