@@ -13,12 +13,13 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,14 @@ def run_part(plan: Plan, seed: int, number: int, work: Path) -> dict[Variant, Ru
     from tools.read_text import shared_reader
 
     world, made = make_one(plan, seed, work)
+    made = _own(made, world.folder / f"part-{number}")
     reader = RememberingReader(
         world.folder / f"texts-{reader_digest()}-{number}.json", shared_reader()
     )
     key, runs, progress = plan.runs_key(), dict[Variant, Run](), ProgressLine()
     with ExitStack() as stack:
-        opened = Opened(world, made, KeptGazetteer.open(), reader, stack)
+        home_of = world.folder / f"home-{number}"
+        opened = Opened(world, made, KeptGazetteer.open(), reader, stack, home_of)
         for variant in plan.variants:
             folder = world.folder / f"runs-{key}" / f"{variant.name}-{number}"
             whole = runs.get(variant.whole) if variant.without else None
@@ -157,6 +160,14 @@ def run_part(plan: Plan, seed: int, number: int, work: Path) -> dict[Variant, Ru
                 part=slice(number, None, PARTS), whole=whole,
             )  # fmt: skip
     return runs
+
+
+def _own(made: Galleries, folder: Path) -> Galleries:
+    """Return the galleries as copies: a gallery is open in one process at a time."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, gallery in made.galleries.items():
+        shutil.copytree(gallery, folder / name)
+    return replace(made, galleries={name: folder / name for name in made.galleries})
 
 
 def calibrate_all(plan: Plan, runs: Runs, work: Path, workers: int) -> dict[Variant, Calibrated]:
@@ -276,7 +287,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=WorldSize.queries, help="photos of a world")
     parser.add_argument("--no-ablations", action="store_true")
     parser.add_argument("--quick", action="store_true", help="a toy: one world, a dozen photos")
-    parser.add_argument("--workers", type=int, default=min(6, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, default=min(3, os.cpu_count() or 1))
     parser.add_argument("--work", type=Path, help="where tower, worlds and runs are kept")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--picture", type=Path, help="draw the tables to this PNG")

@@ -102,13 +102,18 @@ class KeptGazetteer(Gazetteer):
 
 @dataclass
 class Opened:
-    """A world with its galleries and encoders open; each loads when it is first needed."""
+    """A world with its galleries and encoders open; each loads when it is first needed.
+
+    Attributes:
+        home: of what Geolocators keep; nobody else's.
+    """
 
     world: RecipeWorld
     made: "Galleries"
     gazetteer: Gazetteer
     reader: TextReader
     stack: ExitStack
+    home: Path
     pairs: RememberedPairs = field(default_factory=RememberedPairs)
     _galleries: "dict[str, Gallery]" = field(default_factory=dict)
     _encoders: "dict[str, AlignedEncoder]" = field(default_factory=dict)
@@ -133,7 +138,7 @@ class Opened:
         self, variant: Variant, analyst: SimulatedAnalyst | None
     ) -> Iterator[tuple[Geolocator, Recipe]]:
         """Open what a variant locates photos with; also its recipe."""
-        settings = Settings(home=self.world.folder / "home", budget=UNLIMITED)
+        settings = Settings(home=self.home, budget=UNLIMITED)
         galleries = [self.gallery(name) for name in galleries_of(variant)]
         encoder = self.encoder(encoder_of(variant))
         # No analyst is no model, whatever the environment has.
