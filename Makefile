@@ -39,7 +39,8 @@ bench-scale: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_scale --out docs/scale.json
 	$(BIN)/python -m evaluation.scale_report docs/scale.json --page docs/scale.md --plot docs/scale.png
 
-# Families on rendered planets, then every recipe on rendered worlds: most of an hour, resumable.
+# Families on rendered planets, then every recipe on rendered worlds (the latter ten minutes of two
+# cores); both go on where they stopped.
 bench-world: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_world
 	$(BIN)/python -m evaluation.bench_recipes

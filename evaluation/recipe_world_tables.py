@@ -241,7 +241,12 @@ def ablation_table(ablations: Sequence[Ablation]) -> list[str]:
         ]
     ]  # fmt: skip
     for one in ablations:
-        cells = [f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in one.differences]
+        cells = [
+            f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+            if d.fixed + d.broken
+            else "none differ"
+            for d in one.differences
+        ]
         last = one.differences[-1]
         verdict = "MISS" if one.missed else "ok"
         named = title(one.variant.whole), one.variant.without
