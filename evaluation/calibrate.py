@@ -6,6 +6,7 @@ For every source (`agent.calibration.keys_of`) with truths:
   `p`. The shares of the scales in `f` and the odds of `w` are those of the largest posterior:
   expectation and maximisation in turn (Dempster, Laird and Rubin, JRSS B 39 (1977)). A source's
   prior is what its tool shows, a tool's what its kind shows: what was seen a few times stays near.
+* Evidence that only compares what other evidence proposed is left as it is.
 * Where a candidate's own radius says how large a place is, it is kept and widened by one factor.
 * The temperature then makes the stated radii hold what they state: least squares of the share of
   belief nearer than the truth against an even distribution, over the photos of the fit.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.belief import Weighed, believe, summarise, weigh
 from agent.calibration import MOST_WEIGHT, Calibration, Reliability, keys_of
@@ -68,17 +70,22 @@ def fit(
         fitted_on: name of the dataset.
     """
     prior = prior_of(settlements)
-    said = [(truth, item) for truth, row in pairs for item in _counted(row)]
-    sources = _sources(said, prior)
     used = [pair for pair in pairs if _counted(pair[1])]
     base = Calibration(
         recipe=recipe,
         fitted_on=fitted_on,
         photos=max(1, len({truth.image_id for truth, _ in used})),
         marks=tuple(sorted(photo_marks(truth for truth, _ in used))),
-        sources=sources,
+        sources=_sources(used, prior),
     )
-    return base.model_copy(update={"temperature": _temperature(used, settlements, base)})
+    # The temperature is that of photos whose sources were fitted without them.
+    half = _folds([truth for truth, _ in used], 2)
+    others = [
+        base.model_copy(update={"sources": _sources(_taken(used, half != one), prior)})
+        for one in (0, 1)
+    ]
+    fitting = [(*pair, others[one]) for pair, one in zip(used, half.tolist(), strict=True)]
+    return base.model_copy(update={"temperature": _temperature(fitting, settlements)})
 
 
 def cross_validated(
@@ -97,7 +104,7 @@ def cross_validated(
     fold = _folds([truth for truth, _ in pairs], folds)
     rows = [row for _, row in pairs]
     for held_out in range(folds):
-        training = [pair for pair, one in zip(pairs, fold, strict=True) if one != held_out]
+        training = _taken(pairs, fold != held_out)
         calibration = fit(training, settlements, recipe=recipe, fitted_on=fitted_on)
         for index in np.flatnonzero(fold == held_out):
             rows[index] = believed_again(rows[index], settlements, calibration)
@@ -126,13 +133,25 @@ def believed_again(row: RunRow, settlements: "Settlements", calibration: Calibra
     return row.model_copy(update=update)
 
 
+def _taken(pairs: Sequence[Pair], rows: NDArray[np.bool_]) -> list[Pair]:
+    return [pairs[index] for index in np.flatnonzero(rows)]
+
+
 def _counted(row: RunRow) -> list[Evidence]:
     """Return the evidence of a row that has an effect."""
     held = {item.id: item for item in row.evidence if item.weight > 0}
     return [item for item in held.values() if item.candidates or item.countries]
 
 
-def _folds(truths: Sequence[Truth], folds: int) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+def _repeats(item: Evidence) -> bool:
+    """Tell whether evidence only weighs what other evidence proposed.
+
+    How often it is right says nothing of its own worth then; it keeps the weight of its tool.
+    """
+    return bool(item.candidates) and all(c.kind == "compared_place" for c in item.candidates)
+
+
+def _folds(truths: Sequence[Truth], folds: int) -> NDArray[np.intp]:
     """Return the fold of each truth: the largest clusters first, to the smallest fold."""
     cluster: dict[tuple[str, str], int] = {}
     parent = list(range(len(truths)))
@@ -179,8 +198,9 @@ class _Piece:
     sized: bool
 
 
-def _sources(said: Sequence[tuple[Truth, Evidence]], prior: Prior) -> dict[str, Reliability]:
+def _sources(pairs: Sequence[Pair], prior: Prior) -> dict[str, Reliability]:
     """Return the reliability of every source, of every tool, and of every kind."""
+    said = [(truth, item) for truth, row in pairs for item in _counted(row) if not _repeats(item)]
     pieces: dict[tuple[str, ...], list[_Piece]] = {}
     unit = sphere.unit_vectors([(truth.latitude, truth.longitude) for truth, _ in said])
     density = prior.density(unit)
@@ -302,13 +322,16 @@ def _reaches(shares: Floats) -> tuple[Reach, ...]:
 
 
 def _temperature(
-    pairs: Sequence[Pair], settlements: "Settlements", calibration: Calibration
+    fitting: Sequence[tuple[Truth, RunRow, Calibration]], settlements: "Settlements"
 ) -> float:
     """Return the temperature under which belief's radii hold what they state, by golden section."""
-    if not pairs:
+    if not fitting:
         return 1.0
-    step = max(1, len(pairs) // MOST_PHOTOS)
-    held = [(truth, weigh(row.evidence, settlements, calibration)) for truth, row in pairs[::step]]
+    step = max(1, len(fitting) // MOST_PHOTOS)
+    held = [
+        (truth, weigh(row.evidence, settlements, calibration))
+        for truth, row, calibration in fitting[::step]
+    ]
     low, high = np.log(TEMPERATURES)
     golden = (np.sqrt(5) - 1) / 2
     tried: dict[float, float] = {}
