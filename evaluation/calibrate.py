@@ -134,7 +134,7 @@ def believed_again(row: RunRow, settlements: "Settlements", calibration: Calibra
 
 
 def _taken(pairs: Sequence[Pair], rows: NDArray[np.bool_]) -> list[Pair]:
-    return [pairs[index] for index in np.flatnonzero(rows)]
+    return [pairs[index] for index in np.flatnonzero(rows).tolist()]
 
 
 def _counted(row: RunRow) -> list[Evidence]:
