@@ -150,6 +150,7 @@ class TestHomesThatFail:
         assert checked.code == 3
         assert "gazetteer" in checked.stderr
 
+    @pytest.mark.slow
     def test_full_disk(self, photo: Path, home: Path, tmp_path: Path) -> None:
         trace = tmp_path / "trace.jsonl"
         code = (

@@ -54,6 +54,7 @@ def report(outcome: Outcome) -> Any:
     return outcome.document()
 
 
+@pytest.mark.slow
 def test_threads_answer_as_one_photo_after_the_other_does(
     command: Command, folder: Path, gallery: Path, home: Path, tmp_path: Path
 ) -> None:

@@ -37,11 +37,17 @@ def stop(
     assert stderr.count("\n") == bool(said), stderr
 
 
+LATER_FILES = ("codebook.npz", "manifest.json")
+
+
 @pytest.mark.parametrize(
     "number",
     [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("pattern", ["", "features/*/*.npz", "codebook.npz", "manifest.json"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "features/*/*.npz", *(pytest.param(p, marks=pytest.mark.slow) for p in LATER_FILES)],
+)
 def test_a_stopped_build_is_told_and_resumed(
     number: signal.Signals, pattern: str, photos: Path, home: Path, tmp_path: Path
 ) -> None:

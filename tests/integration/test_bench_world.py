@@ -52,6 +52,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     return work, results
 
 
+@pytest.mark.slow
 def test_every_family_runs_in_every_variant(ran: tuple[Path, Results]) -> None:
     _, results = ran
     for family in TOY.families:
@@ -64,6 +65,7 @@ def test_every_family_runs_in_every_variant(ran: tuple[Path, Results]) -> None:
         assert {claim.figure for claim in family.claims} <= set(trained)
 
 
+@pytest.mark.slow
 def test_training_beats_no_training(ran: tuple[Path, Results]) -> None:
     _, results = ran
     figure = "aligned @1 %"
@@ -71,6 +73,7 @@ def test_training_beats_no_training(ran: tuple[Path, Results]) -> None:
     assert trained > untrained + 15
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_run_again(
     ran: tuple[Path, Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +98,7 @@ def test_what_is_known_is_not_run_again(
         )
 
 
+@pytest.mark.slow
 def test_the_table_says_what_it_rests_on(ran: tuple[Path, Results]) -> None:
     lines = table(TOY.families, ran[1], preamble(TOY, 1.0))
     text = "\n".join(lines)

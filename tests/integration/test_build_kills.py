@@ -117,6 +117,7 @@ def test_the_encoder_of_these_tests_depends_on_the_batch(tmp_path: Path) -> None
     assert abs(together["a"][0] - alone["a"][0]).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_ten_kills(builder: Builder, quick: Path) -> None:
     source = write_source(quick / "photos", PHOTOS // 2)
     check_kills(builder, quick, 10, seed=1, source=source, optimize_from=100)

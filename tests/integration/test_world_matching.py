@@ -32,6 +32,7 @@ def _inliers(features: Features, query: Shot, others: list[Shot]) -> list[int]:
     return [verify_pair(features[query.file], features[o.file]).inliers for o in others]
 
 
+@pytest.mark.slow
 def test_every_known_corner_is_verified_by_its_own_photos(world: World, features: Features) -> None:
     for query in world.queries:
         if query.expected == "located":
@@ -39,6 +40,7 @@ def test_every_known_corner_is_verified_by_its_own_photos(world: World, features
             assert max(_inliers(features, query, own)) >= 30, query.town
 
 
+@pytest.mark.slow
 def test_no_query_is_verified_by_another_corner(world: World, features: Features) -> None:
     styles = [town.style for town in TOWNS[:5]]
     assert len(set(styles)) < len(styles), "the gallery must hold look-alikes"

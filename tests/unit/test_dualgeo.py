@@ -251,6 +251,7 @@ def recall_under_new_light(segments: bool) -> tuple[float, float]:
     return sum(losses[-10:]) / sum(losses[:10]), recall
 
 
+@pytest.mark.slow
 def test_maps_carry_over_to_a_light_that_was_never_seen() -> None:
     fall, recall = recall_under_new_light(segments=True)
     _, without = recall_under_new_light(segments=False)

@@ -154,6 +154,7 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bench_that_was_interrupted_measures_only_what_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "scale.json"
     command = [
