@@ -6,7 +6,8 @@ For every source (`agent.calibration.keys_of`) with truths:
   `p`. The shares of the scales in `f` and the odds of `w` are those of the largest posterior:
   expectation and maximisation in turn (Dempster, Laird and Rubin, JRSS B 39 (1977)). A source's
   prior is what its tool shows, a tool's what its kind shows: what was seen a few times stays near.
-* Evidence that only compares what other evidence proposed is left as it is.
+* Evidence that only repeats what other evidence proposed is left as it is: `verify_locations`, and
+  all comparisons with places where belief's points on unseen photos are better for it.
 * Where a candidate's own radius says how large a place is, it is kept and widened by one factor.
 * The temperature then makes the stated radii hold what they state: least squares of the share of
   belief nearer than the truth against an even distribution, over the photos of the fit.
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.belief import Weighed, believe, summarise, weigh
+from agent.belief import Belief, Weighed, believe, summarise, weigh
 from agent.calibration import MOST_WEIGHT, Calibration, Reliability, keys_of
 from agent.factors import CountryGroup, Floats, Prior, prior_of
+from agent.ratings import score
 from evaluation.protocol import photo_marks
 from evaluation.runs import RunRow, Truth
 from geo import sphere
@@ -54,6 +56,10 @@ STEPS = 6
 DOUBT = 0.3
 """What a log temperature of 1 costs beside the mean squared error of `LEVELS`, times the photos:
 chance alone makes about 0.15, and temperatures within a factor of two need no strong proof."""
+REPEATING = frozenset({"verify_locations"})
+"""Tools that only weigh what others proposed: how often that is right says nothing of their own
+worth, and they keep their weight."""
+INNER_FOLDS = 6
 MOST_PHOTOS = 400
 """Photos that the temperature is fitted on, evenly among all."""
 
@@ -76,16 +82,57 @@ def fit(
         fitted_on=fitted_on,
         photos=max(1, len({truth.image_id for truth, _ in used})),
         marks=tuple(sorted(photo_marks(truth for truth, _ in used))),
-        sources=_sources(used, prior),
     )
-    # The temperature is that of photos whose sources were fitted without them.
-    half = _folds([truth for truth, _ in used], 2)
+    tried = [_fitted(base, used, prior, settlements, left_out) for left_out in _left_out(used)]
+    return max(tried, key=lambda one: one[0])[1]
+
+
+def _left_out(pairs: Sequence[Pair]) -> list[frozenset[str]]:
+    """Return the sets of tools to leave as they are: what only repeats, and all of its kind too.
+
+    What an encoder finds alike, places that it ranks and candidates that it compares rest on the
+    same vectors: alone, how often they are right is what they are worth; together they repeat.
+    """
+    compared = frozenset(
+        item.tool
+        for _, row in pairs
+        for item in _counted(row)
+        if any(one.kind == "compared_place" for one in item.candidates)
+    )
+    return [REPEATING, REPEATING | compared] if compared - REPEATING else [REPEATING]
+
+
+def _fitted(
+    base: Calibration,
+    used: Sequence[Pair],
+    prior: Prior,
+    settlements: "Settlements",
+    left_out: frozenset[str],
+) -> tuple[float, Calibration]:
+    """Return a calibration, and the mean score of its points on photos that sources had not seen.
+
+    The temperature is that of those photos, too.
+    """
+    fold = _folds([truth for truth, _ in used], INNER_FOLDS)
     others = [
-        base.model_copy(update={"sources": _sources(_taken(used, half != one), prior)})
-        for one in (0, 1)
+        base.model_copy(update={"sources": _sources(_taken(used, fold != one), prior, left_out)})
+        for one in range(INNER_FOLDS)
     ]
-    fitting = [(*pair, others[one]) for pair, one in zip(used, half.tolist(), strict=True)]
-    return base.model_copy(update={"temperature": _temperature(fitting, settlements)})
+    step = max(1, len(used) // MOST_PHOTOS)
+    held = [
+        (truth, weigh(row.evidence, settlements, others[one]))
+        for (truth, row), one in list(zip(used, fold.tolist(), strict=True))[::step]
+    ]
+    temperature = _temperature(held)
+    scores = [_score(truth, weighed.belief(temperature)) for truth, weighed in held]
+    fitted = {"sources": _sources(used, prior, left_out), "temperature": temperature}
+    return float(np.mean(scores or [0.0])), base.model_copy(update=fitted)
+
+
+def _score(truth: Truth, belief: Belief) -> float:
+    """Return what belief's point is worth under the loss that it was chosen by, 0 to 1."""
+    away = sphere.haversine_km(*belief.centre, truth.latitude, truth.longitude)
+    return float(score(np.asarray(away)))
 
 
 def cross_validated(
@@ -143,14 +190,6 @@ def _counted(row: RunRow) -> list[Evidence]:
     return [item for item in held.values() if item.candidates or item.countries]
 
 
-def _repeats(item: Evidence) -> bool:
-    """Tell whether evidence only weighs what other evidence proposed.
-
-    How often it is right says nothing of its own worth then; it keeps the weight of its tool.
-    """
-    return bool(item.candidates) and all(c.kind == "compared_place" for c in item.candidates)
-
-
 def _folds(truths: Sequence[Truth], folds: int) -> NDArray[np.intp]:
     """Return the fold of each truth: the largest clusters first, to the smallest fold."""
     cluster: dict[tuple[str, str], int] = {}
@@ -198,9 +237,12 @@ class _Piece:
     sized: bool
 
 
-def _sources(pairs: Sequence[Pair], prior: Prior) -> dict[str, Reliability]:
+def _sources(
+    pairs: Sequence[Pair], prior: Prior, left_out: frozenset[str]
+) -> dict[str, Reliability]:
     """Return the reliability of every source, of every tool, and of every kind."""
-    said = [(truth, item) for truth, row in pairs for item in _counted(row) if not _repeats(item)]
+    said = [(truth, item) for truth, row in pairs for item in _counted(row)]
+    said = [(truth, item) for truth, item in said if item.tool not in left_out]
     pieces: dict[tuple[str, ...], list[_Piece]] = {}
     unit = sphere.unit_vectors([(truth.latitude, truth.longitude) for truth, _ in said])
     density = prior.density(unit)
@@ -227,11 +269,11 @@ def _piece(truth: Truth, item: Evidence, prior: float, code: str, of: Prior) -> 
         ratio = float(CountryGroup([alone], of).ratio(np.array([code]))[0])
         same = np.full(1, max(ratio, 1e-9) * prior)
         return _Piece(item.weight, same, same, prior, True)
-    score = np.array([max(one.score, 1e-6) for one in item.candidates])
+    votes = np.array([max(one.score, 1e-6) for one in item.candidates])
     points = np.array([(one.latitude, one.longitude) for one in item.candidates])
     away = sphere.haversine_km(points[:, 0], points[:, 1], truth.latitude, truth.longitude)
     own = np.array([one.radius_km for one in item.candidates])
-    share = score / score.sum()
+    share = votes / votes.sum()
     absolute = share @ _kernel(away[:, None], SCALES_KM[None])
     relative = share @ _kernel(away[:, None], own[:, None] * WIDENINGS[None])
     sized = all(one.kind in SIZED for one in item.candidates)
@@ -282,8 +324,8 @@ def _widened(
     best = (-np.inf, 1.0, 1.0)
     for column, widen in enumerate(WIDENINGS.tolist()):
         odds = _odds(table[:, column], weight, prior, before)
-        score = _posterior(np.array([odds]), table[:, column], weight, prior, before)[0]
-        best = max(best, (score - 0.5 * near[column] ** 2, odds, widen))
+        value = _posterior(np.array([odds]), table[:, column], weight, prior, before)[0]
+        best = max(best, (value - 0.5 * near[column] ** 2, odds, widen))
     return best[1], best[2]
 
 
@@ -321,17 +363,10 @@ def _reaches(shares: Floats) -> tuple[Reach, ...]:
     return tuple(Reach(radius_km=km, share=share) for km, share in pairs if share)
 
 
-def _temperature(
-    fitting: Sequence[tuple[Truth, RunRow, Calibration]], settlements: "Settlements"
-) -> float:
+def _temperature(held: Sequence[tuple[Truth, Weighed]]) -> float:
     """Return the temperature under which belief's radii hold what they state, by golden section."""
-    if not fitting:
+    if not held:
         return 1.0
-    step = max(1, len(fitting) // MOST_PHOTOS)
-    held = [
-        (truth, weigh(row.evidence, settlements, calibration))
-        for truth, row, calibration in fitting[::step]
-    ]
     low, high = np.log(TEMPERATURES)
     golden = (np.sqrt(5) - 1) / 2
     tried: dict[float, float] = {}

@@ -1,6 +1,6 @@
 """Runs in, a calibration and its proof out: how honest they were, and how honest they become."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,7 +104,7 @@ def calibrate_runs(
         **named,
         photos=photos,
         folds=folds,
-        warnings=tuple(_warnings(runs, photos)),
+        warnings=(*_warnings(runs, photos), *_harm(before, after, loss.right_within_km)),
         version=calibration.version,
         calibration=calibration,
         before=_judged(before, loss),
@@ -166,6 +166,20 @@ def _warnings(runs: Sequence[Run], photos: int) -> list[str]:
             "one is fitted to its evidence anew"
         )
     return lines
+
+
+HARM = 0.02
+"""A loss of accuracy that is worth a warning: less is one photo of fifty."""
+
+
+def _harm(before: Assessed, after: Assessed, km: float) -> Iterator[str]:
+    """Yield a warning where calibrated answers are right less often."""
+    was, now = (float(one.within(km).mean()) for one in (before, after))
+    if now < was - HARM:
+        yield (
+            f"calibrated answers are right within {km:g} km less often, {now:.1%} of photos left "
+            f"out against {was:.1%}: better not use it; fit it on more photos"
+        )
 
 
 def _judged(assessed: Assessed, loss: Loss) -> Judged:

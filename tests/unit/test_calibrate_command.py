@@ -250,3 +250,17 @@ def test_what_is_no_number_is_refused(
 ) -> None:
     assert calibrate(tmp_path, option, "nan") == 2
     assert f"'{option}': 'nan' is no number" in capsys.readouterr().err
+
+
+def test_a_calibration_that_does_harm_is_warned_of(
+    fake: FakeFit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def astray(pairs: Sequence[Pair], *_: object, **__: object) -> list[RunRow]:
+        return [row.model_copy(update={"latitude": -80.0}) for _, row in pairs]
+
+    monkeypatch.setattr(calibrating, "cross_validated", astray)
+    assert calibrate(write_run(tmp_path / "run", drawn_run(40)), "--out", tmp_path / "c.json") == 0
+    assert "better not use it" in capsys.readouterr().err
