@@ -49,7 +49,7 @@ def measure(data: Path | None) -> Iterator[Measurement]:
 
 def _cases(generator: np.random.Generator) -> list[Case]:
     """Return evidence near one place and all over the globe, in one group and in many."""
-    near = generator.normal(size=(MANY, 2)) + (48.0, 11.0)
+    near = np.add((48.0, 11.0), generator.normal(size=(MANY, 2)))
     height = generator.uniform(-1, 1, MANY)
     far = np.column_stack([np.degrees(np.arcsin(height)), generator.uniform(-180, 180, MANY)])
     everywhere: list[Place] = [(float(a), float(b)) for a, b in far]

@@ -151,7 +151,8 @@ def test_everything_that_can_be_asked_has_a_defined_result(
     name: str, settlements: Settlements
 ) -> None:
     belief = believe(ODD[name], settlements)
-    assert np.isfinite(belief.mass).all() and (belief.mass >= 0).all()
+    assert np.isfinite(belief.mass).all()
+    assert (belief.mass >= 0).all()
     assert belief.mass.sum() == pytest.approx(1)
     points = [belief.point(rule) for rule in ("loss", "mode", "mean", "medoid")]
     for latitude, longitude in points:
