@@ -74,6 +74,14 @@ def _drop_quietly(dropped: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(dropped)
 
 
+def _drop_unwritten() -> None:
+    """Drop what standard output does not take: Python would try again at its end and exit by 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -106,6 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         reason = error.strerror or str(error)
         where = f" {error.filename!r}" if error.filename else ""
         click.echo(f"graticule: cannot use{where or ' a file'}: {reason}; check the disk", err=True)
+        _drop_unwritten()
         return 3
     return 0
 
