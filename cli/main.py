@@ -75,7 +75,7 @@ def _drop_quietly(dropped: "sys.UnraisableHookArgs") -> None:
 
 
 def _drop_unwritten() -> None:
-    """Drop what standard output does not take: Python would try again at its end and exit by 120."""
+    """Drop what standard output does not take: Python would try again at its end, and exit 120."""
     try:
         sys.stdout.flush()
     except OSError:
