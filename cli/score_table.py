@@ -99,8 +99,7 @@ def new_table(*columns: str, left: Sequence[str] = ()) -> "Table":
         table.add_column(
             column,
             justify="left" if text else "right",
-            overflow="fold" if text else "ellipsis",
-            no_wrap=not text,
+            overflow="fold",  # a figure that is cut would be another figure
             min_width=10 if text else None,
         )
     return table
