@@ -73,7 +73,7 @@ def conclude_answer(
     answer = Answer(
         status=_status(summary, picked) if told else "undetermined",
         countries=summary.countries,
-        admin_shares=admin_shares(belief, bench.gazetteer),
+        admin_shares=admin_shares(belief, bench.gazetteer) if told else {},
         entropy_bits=belief.entropy_bits,
         abstain=loss,
         explanation=_explain(state, summary if told else None, picked, recipe),
