@@ -17,6 +17,7 @@ from PIL import Image
 from encoders.base import EncoderCard, Points, Vectors, check_coordinates
 from evaluation.bench import Measurement
 from evaluation.published_rules import FourierPlaces, dualgeo_centre, g3_answer
+from geo.errors import InputError
 from geo.sphere import haversine_km
 from tools.clustering import robust_clusters
 from tools.proposed import ProposedPlace
@@ -45,12 +46,12 @@ class FourierEncoder:
         return {"gps": np.asarray(ENCODE(check_coordinates(coordinates)), dtype=np.float32)}
 
     def encode_images(self, images: Sequence[Image.Image]) -> dict[str, Vectors]:
-        """Encode no photo: pools are compared with the vector of the truth."""
-        raise NotImplementedError
+        """Refuse: pools are compared with the vector of the truth."""
+        raise InputError(f"{len(images)} photos for an encoder of places alone; give places")
 
     def encode_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """Read no text."""
-        raise NotImplementedError
+        """Refuse, likewise."""
+        raise InputError(f"{len(texts)} texts for an encoder of places alone; give places")
 
 
 def none(generator: np.random.Generator) -> list[Place]:

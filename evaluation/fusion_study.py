@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from pydantic import Field
@@ -107,7 +108,7 @@ def study(
         counter = _counted(f"{subset} models, split by {by}", folds * repeats, progress)
         crossed = cross_validate(
             panel, fits, by=by, subset=subset, folds=folds, repeats=repeats, seed=seed,
-            progress=lambda counter=counter: next(counter),  # type: ignore[misc]
+            progress=partial(next, counter),
         )  # fmt: skip
         held.append(crossed)
         comparisons.append(compare(panel, crossed, belief))

@@ -17,7 +17,6 @@ from unittest.mock import patch
 
 import tools.read_text
 import tools.retrieve
-from agent.answer import Answer
 from agent.budget import Budget
 from agent.geolocator import Geolocator
 from agent.model_settings import ModelSettings
@@ -29,8 +28,8 @@ from encoders.local_features import LocalFeatures
 from evaluation.recipe_world import RecipeWorld
 from evaluation.recipe_world_analyst import SimulatedAnalyst
 from evaluation.recipe_world_variants import Variant, acts, encoder_of, galleries_of, recipe_of
+from evaluation.run import answered_row
 from evaluation.runs import ROWS, Run, RunManifest, RunRow, Truth, changed, write_manifest
-from evaluation.stages import stages_of, verbal_confidence_of
 from geo.errors import GeolocationError, InputError
 from geo.gazetteer import Gazetteer
 from index_builder import open_gallery
@@ -266,27 +265,7 @@ def _row(geolocator: Geolocator, recipe: Recipe, truth: Truth, path: Path) -> Ru
             answer = geolocator.locate(path, trace=Path(scratch) / "trace.jsonl")
         except GeolocationError as error:
             return RunRow(image_id=truth.image_id, status="failed", reason=str(error)[:500])
-    return _told(truth.image_id, answer, recipe)
-
-
-def _told(image_id: str, answer: Answer, recipe: Recipe) -> RunRow:
-    used = answer.model
-    return RunRow(
-        image_id=image_id,
-        latitude=answer.latitude,
-        longitude=answer.longitude,
-        status=answer.status,
-        radii=answer.radii,
-        country=answer.country,
-        admin1=answer.admin1,
-        place=answer.place,
-        countries=answer.countries,
-        verbal_confidence=verbal_confidence_of(answer),
-        seconds=answer.seconds,
-        tokens=used.tokens_in + used.tokens_out if used else 0,
-        stages=stages_of(answer, recipe),
-        evidence=answer.evidence,
-    )
+    return answered_row(truth.image_id, answer, recipe)
 
 
 def reader_digest() -> str:

@@ -239,32 +239,12 @@ class _Worker:
         try:
             with self.copies(image_id) as photo:
                 answer = self.geolocator.locate(photo, trust_metadata=False, trace=trace)
-            return End(image_id, self._row(image_id, answer, trace))
+            return End(image_id, answered_row(image_id, answer, self.recipe, self._relative(trace)))
         except Exception as error:
             if not isinstance(error, GeolocationError):
                 logger.exception("photo %r", image_id)
             outage = error if isinstance(error, UnavailableError) else None
             return End(image_id, self._failed(image_id, error, trace), outage)
-
-    def _row(self, image_id: str, answer: Answer, trace: Path) -> RunRow:
-        return RunRow(
-            image_id=image_id,
-            latitude=answer.latitude,
-            longitude=answer.longitude,
-            status=answer.status,
-            radii=answer.radii,
-            within=answer.within,
-            country=answer.country,
-            admin1=answer.admin1,
-            place=answer.place,
-            countries=answer.countries,
-            verbal_confidence=verbal_confidence_of(answer),
-            seconds=answer.seconds,
-            tokens=int(answer.budget_spent.get("tokens", 0)),
-            stages=stages_of(answer, self.recipe),
-            evidence=answer.evidence,
-            trace_path=self._relative(trace),
-        )
 
     def _failed(self, image_id: str, error: Exception, trace: Path) -> RunRow:
         text = printable(str(error), MAX_REASON_LENGTH)
@@ -278,3 +258,25 @@ class _Worker:
     def _relative(self, trace: Path) -> str:
         """Return where a trace is in the run's folder, which may be moved."""
         return trace.relative_to(self.folder).as_posix()
+
+
+def answered_row(image_id: str, answer: Answer, recipe: Recipe, trace_path: str = "") -> RunRow:
+    """Return the row of a photo that has an answer, under its id in the dataset."""
+    return RunRow(
+        image_id=image_id,
+        latitude=answer.latitude,
+        longitude=answer.longitude,
+        status=answer.status,
+        radii=answer.radii,
+        within=answer.within,
+        country=answer.country,
+        admin1=answer.admin1,
+        place=answer.place,
+        countries=answer.countries,
+        verbal_confidence=verbal_confidence_of(answer),
+        seconds=answer.seconds,
+        tokens=int(answer.budget_spent.get("tokens", 0)),
+        stages=stages_of(answer, recipe),
+        evidence=answer.evidence,
+        trace_path=trace_path,
+    )
