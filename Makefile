@@ -16,7 +16,7 @@ demo: $(VENV)/.core
 	$(BIN)/graticule demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist worksteal --hypothesis-profile steady
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -63,7 +63,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing torch, the core, the extras and the development packages (some minutes) ..."
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale,evaluation]'
+	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale,evaluation,postgres,telemetry]'
 	@touch $@ $(VENV)/.core
 
 clean:

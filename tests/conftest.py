@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from agent.factors import Settlements
 from agent.settings import Settings
+
+# `make test` tries the same examples each time; `make test-slow` looks for new ones.
+hypothesis_settings.register_profile("steady", derandomize=True)
 
 
 @pytest.fixture
