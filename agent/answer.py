@@ -73,6 +73,8 @@ class Step(Record):
     data: dict[str, JsonValue] = Field(default_factory=dict)
     turn: int = Field(default=0, ge=0)
     """The driver's turn that asked for it; 0 where the recipe did."""
+    revision: int = Field(default=1, ge=1)
+    """Of the answer it was made for."""
     trajectory: int = Field(default=0, ge=0)
     """Which of several parallel investigations; 0 where there is only one."""
 
@@ -118,7 +120,13 @@ class Answer(Record):
     `agent.grounding.UNGROUNDED`. `explanation` quotes it."""
     model: ModelUse | None = None
     """What a model did in the run, summed up; None where none was asked."""
+    revision: int = Field(default=1, ge=1)
+    """Of the session's answers; later ones stand on what the person said to earlier ones."""
+    withdrawn: tuple[str, ...] = ()
+    """Ids of evidence that the person withdrew; it is shown without any effect."""
     photo_id: str
+    photos: tuple[str, ...] = ()
+    """Photos of the place, this one first."""
     photo_name: str
     claimed_latitude: Latitude | None = None
     claimed_longitude: Longitude | None = None

@@ -95,6 +95,7 @@ def _call(
         pictures=outcome.pictures,
         data=outcome.data,
         turn=turn,
+        revision=state["revision"] + 1,
     )
     return step, outcome
 
@@ -214,6 +215,7 @@ def _refuse_unsaid(hint: str, state: State) -> None:
     """Take for a hint only what a person said: a model's own idea weighs as its own."""
     replies = (step.data.get("reply") for step in state["steps"] if step.tool == "ask_analyst")
     said = [state.get("hint", ""), *(reply for reply in replies if isinstance(reply, str))]
+    said += [str(step.arguments.get("message", "")) for step in state["steps"]]
     words = " ".join(hint.split()).casefold()
     if not any(words in " ".join(one.split()).casefold() for one in said):
         given = f"the hint is {said[0]!r:.100}" if said[0] else "there is no hint"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.ratings import LOSS_SCALES_KM
 from agent.recipes import Recipe
-from agent.state import State
+from agent.state import State, counting
 from encoders.photo_file import printable
 from geo import regions, sphere
 from tools.evidence import Candidate, Evidence
@@ -65,6 +66,7 @@ def conclude_answer(
         loss: what answers cost.
     """
     photo = bench.photos.get(state["photo_id"])
+    state = cast(State, {**state, "evidence": counting(state["evidence"], state["withdrawn"])})
     picked, belief = pick(recipe, state), believe(state["evidence"])
     summary = summarise(belief, picked.point or belief.point(recipe.point), loss)
     told = not state["undetermined"] and _status(summary, picked) != "undetermined"
@@ -87,7 +89,10 @@ def conclude_answer(
         driver=driver,
         picked_by=picked.rule,
         reason=driver_reason(state),
+        revision=state["revision"] + 1,
+        withdrawn=tuple(state["withdrawn"]),
         photo_id=photo.id,
+        photos=tuple(state["photos"]),
         photo_name=photo.name,
         trusted_metadata=state.get("trust_metadata", False),
         stopped_because=state["stopped_because"] or "committed",

@@ -21,12 +21,10 @@ from agent.dependence import adopted
 from agent.repair import read_calls
 from agent.replies import read_guess
 from agent.state import State
-from agent.turns import of_this_run
+from agent.turns import COMMIT, of_this_run
 from agent.words import belief_text, evidence_text
 from tools.evidence import Evidence, Rejection
 from tools.opinion import opinion
-
-COMMIT = "commit_location"
 
 
 @dataclass(frozen=True)

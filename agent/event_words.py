@@ -213,6 +213,16 @@ def _question(data: Data) -> str:
     return f"the model asks the analyst {args.get('question')!r}" if isinstance(args, dict) else ""
 
 
+def _message(data: Data) -> str:
+    photos, words = data.get("photos"), str(data.get("text") or "")
+    told = [f"the person says {words!r}"] if words else []
+    told += [f"{len(photos)} photos"] if isinstance(photos, list) and photos else []
+    told += ["a region is drawn"] if data.get("region") else []
+    told += [f"withdraws {data['withdraw']}"] if data.get("withdraw") else []
+    told += [f"restores {data['restore']}"] if data.get("restore") else []
+    return ", ".join(told) or "the person says nothing"
+
+
 _WORDS: dict[str, Callable[[Data], str]] = {
     "photo": _photo,
     "tool_call": _tool_call,
@@ -232,4 +242,11 @@ _WORDS: dict[str, Callable[[Data], str]] = {
     "question": _question,
     "notice": lambda data: str(data["text"]),
     "trajectory": trajectory_line,
+    "setup": lambda data: f"a run begins, {data.get('at', '')}",
+    "message": _message,
+    "node": lambda data: f"{data['node']} done, {duration(_float(data['seconds']))}",
+    "reply": lambda data: f"the analyst replies {data.get('reply')!r}",
+    "stopped": lambda data: f"stopped: {data.get('why', '')}",
+    "resumed": lambda data: f"goes on after step {data.get('step')}",
+    "fork": lambda data: f"branches off session {data.get('session')}",
 }

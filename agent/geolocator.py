@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, StreamMode
+from pydantic import JsonValue
 
 from agent.answer import Answer
 from agent.asker import make_asker
@@ -80,6 +81,7 @@ class Geolocator:
         places: CSV of further places to search, beside GeoCLIP's and GeoNames settlements.
         calibration: how far evidence can be trusted: a file, a calibration, or `none`; by default
             the settings', or the one stored with the recipe.
+        without: names of tools that are not offered.
 
     Raises:
         ConfigError: the calibration cannot be read, or is another recipe's.
@@ -105,6 +107,7 @@ class Geolocator:
         encoder: "str | Path | AlignedEncoder | None" = AUTO,
         places: Path | str | None = None,
         calibration: Named = None,
+        without: Sequence[str] = (),
     ) -> None:
         self.settings = settings or load_settings()
         self._opened: list[Gallery] = []
@@ -139,6 +142,7 @@ class Geolocator:
             trajectories=trajectories,
             analyst=ask is not None or analyst,
             calibration=self.calibration,
+            without=without,
         )
         self.tools = self.machine.tools
         self.graph = self.compiled(InMemorySaver() if ask else None)
@@ -180,6 +184,17 @@ class Geolocator:
     ) -> Graph:
         """Return the state machine as a LangGraph graph; see `agent.graph.compile_graph`."""
         return compile_graph(self.machine, checkpointer, asynchronous=asynchronous)
+
+    def setup(self) -> dict[str, JsonValue]:
+        """Return what shapes runs beside the photo, for the trace: no keys, no addresses."""
+        found: dict[str, JsonValue] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "budget": self.budget.model_dump(mode="json"),
+            "trajectories": self.machine.trajectories,
+            "tools": [tool.name for tool in self.tools],
+        }
+        return found
 
     def locate(
         self,
@@ -227,11 +242,12 @@ class Geolocator:
         self, photo: Photo, hint: str, trust_metadata: bool, trace: Path | None, *, live: bool
     ) -> Generator[Event, None, None]:
         """Yield the events of a run, all of them as they happen only where it is followed live."""
-        _check_hint(hint)
+        check_hint(hint)
         held = self.bench.photos.add(Path(photo) if isinstance(photo, str) else photo)
         start = InputState(photo_id=held.id, hint=hint, trust_metadata=trust_metadata)
         path = trace or self._trace_path(held.id)
         with self._counted(), Trace(path) as chain:
+            yield chain.append("setup", self.setup())
             try:
                 with nullcontext() if live else listening(chain.write):
                     answer = yield from self._run(start, chain, live)
@@ -450,7 +466,12 @@ def _end(events: Generator[Event, None, None]) -> None:
         events.close()
 
 
-def _check_hint(hint: str) -> None:
+def check_hint(hint: str) -> None:
+    """Refuse a hint that is too long or no text.
+
+    Raises:
+        InputError: see above.
+    """
     if len(hint) > MAX_HINT_LENGTH:
         raise InputError(
             f"hint of {len(hint):,} characters, limit {MAX_HINT_LENGTH}; say it in fewer words"

@@ -1,11 +1,13 @@
 """The state machine, wiring only.
 
-START -> observe -> prior -> prime -> decide --tool calls--> act --> decide ...; a question to the
-analyst waits in `ask`; a commit or a spent budget leads to diversify -> verify -> conclude -> END.
+START -> observe -> prior -> prime -> decide --tool calls--> act --> decide ...; what a person says
+after an answer comes in through `follow_up` instead; a question to the analyst waits in `ask`; a commit or a spent budget leads to diversify -> verify -> conclude -> END.
 With several trajectories, `explore` runs that loop several times instead.
 """
 
 import asyncio
+import functools
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,17 +15,20 @@ from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.config import get_config
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from agent.calls import announce
 from agent.checkpoints import knowing_records
+from agent.follow_up import is_follow_up
 from agent.model_use import counted
 from agent.nodes import ASK, Machine
 from agent.state import InputState, State
 
 Graph = CompiledStateGraph[State, None, InputState, State]
-NODES = ("observe", "prior", "prime", "decide", "ask", "act", "explore", "diversify", "verify",
-         "conclude")  # fmt: skip
+NODES = ("observe", "follow_up", "prior", "prime", "decide", "ask", "act", "explore", "diversify",
+         "verify", "conclude")  # fmt: skip
 LOOP = ("decide", "ask", "act")
 THREADS = 128
 """Sessions of one event loop that may wait for a model at the same time."""
@@ -48,9 +53,10 @@ def compile_graph(
     )
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graticule") if asynchronous else None
     for name in NODES:
-        node = counted(getattr(machine, name))
+        node = _noted(name, counted(getattr(machine, name)))
         builder.add_node(name, _threaded(node, pool) if pool else node)
-    builder.add_edge(START, "observe")
+    builder.add_conditional_edges(START, _first, ["observe", "follow_up"])
+    builder.add_edge("follow_up", "prime")
     builder.add_edge("observe", "prior")
     builder.add_edge("prior", "prime")
     end = "diversify"
@@ -84,6 +90,11 @@ def run_config(steps: int) -> RunnableConfig:
     return {"recursion_limit": 4 * steps + 20}
 
 
+def _first(state: State) -> Literal["observe", "follow_up"]:
+    """Begin with a photo, or go on with what the person says about it."""
+    return "follow_up" if is_follow_up(state) else "observe"
+
+
 def _after_prime(machine: Machine) -> Callable[[State], Literal["decide", "explore", "diversify"]]:
     def route(state: State) -> Literal["decide", "explore", "diversify"]:
         if not machine.recipe.loop:
@@ -115,6 +126,23 @@ def _after_act(end: str) -> Callable[[State], str]:
         return end if state["committed"] or state["stopped_because"] else "decide"
 
     return route
+
+
+def _noted(name: str, node: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return a node that announces its end: the next checkpoint holds what it did."""
+
+    @functools.wraps(node)
+    def run(state: State) -> dict[str, Any]:
+        began = time.monotonic()
+        update = node(state)
+        spent = update.get("spent") or state.get("spent")
+        step = get_config()["metadata"].get("langgraph_step", 0)
+        took = round(time.monotonic() - began, 4)
+        told = spent.model_dump(mode="json") if spent else None
+        announce("node", {"node": name, "step": step, "seconds": took, "spent": told})
+        return update
+
+    return run
 
 
 def _threaded(

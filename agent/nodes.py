@@ -24,14 +24,15 @@ from agent.budget import Budget, exhausted, left_of
 from agent.calibration import Calibration
 from agent.calls import announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
-from agent.drivers import COMMIT, Decision, Driver
+from agent.drivers import Decision, Driver
 from agent.explore import explore
+from agent.follow_up import follow_up_message, followed_up, fresh_calls
 from agent.guessing import PRIOR_SCHEMA, Short, ask_short, prior_of, prior_prompt
 from agent.opening import opened, tool_hashes
 from agent.recipes import Recipe, find_recipe
 from agent.short_answers import diversify, pool_of
-from agent.state import InputState, State
-from agent.turns import REPEATED, nudge, repeats, turn_message
+from agent.state import InputState, State, counting
+from agent.turns import COMMIT, REPEATED, nudge, repeats, turn_message
 from agent.words import answer_text
 from tools.evidence import Evidence, Rejection, ToolOutcome, short_id
 from tools.workbench import Workbench
@@ -77,6 +78,16 @@ class Machine:
         """Open the photo, set up the state and write the first message."""
         return opened(state, self.bench, self.budget, self.recipe, self.driver, self.tools)
 
+    def follow_up(self, state: State) -> dict[str, Any]:
+        """Turn what the person says after an answer into evidence, and begin a new answer."""
+        update, heard = followed_up(state, self.bench, self.budget)
+        after = cast(State, {**state, **update})
+        found = self._found(after, heard.evidence, heard.rejected)
+        after = _merged(after, {**found, "steps": heard.steps})
+        told = [follow_up_message(after, heard, self.budget)] if self.driver.converses else []
+        messages = [*update["messages"], *told]
+        return {**update, **found, "steps": heard.steps, "messages": messages}
+
     def prior(self, state: State) -> dict[str, Any]:
         """Have the model guess from the photo alone; kept as evidence, never discarded."""
         if self.asker is None or not self.recipe.prior:
@@ -100,8 +111,14 @@ class Machine:
         return update
 
     def prime(self, state: State) -> dict[str, Any]:
-        """Run the tools that the recipe gathers evidence with before any decision."""
-        calls = self._primed(state)
+        """Run the tools that gather evidence before any decision, as the recipe says.
+
+        After a follow-up, look at the pictures that came with it.
+        """
+        names = [tool.name for tool in self.tools]
+        calls = fresh_calls(state, names) if state["fresh"] else []
+        if not state["revision"]:
+            calls += self._primed(state)
         return self._run(state, calls, AIMessage("", tool_calls=calls)) if calls else {}
 
     def decide(self, state: State) -> dict[str, Any]:
@@ -161,6 +178,7 @@ class Machine:
             evidence_ids=tuple(item.id for item in signed),
             data=outcome.data,
             turn=state["spent"].steps,
+            revision=state["revision"] + 1,
         )
         announce("tool_result", step.model_dump(mode="json"))
         update = self._found(state, signed, [])
@@ -181,6 +199,8 @@ class Machine:
         """Collect many short answers under different numbers of references."""
         if self.asker is None or self.recipe.references is None or self._spent_up(state):
             return {}
+        if state["revision"]:
+            return {}  # they were asked for the first answer
         began = time.monotonic()
         short = diversify(self.asker, self.bench, self.recipe, state, self.budget)
         return self._told(state, short, began)
@@ -204,6 +224,8 @@ class Machine:
         answer = answer.model_copy(update={**told, **self._model_part(state, answer)})
         return {
             "answer": answer,
+            "revision": answer.revision,
+            "fresh": [],
             "spent": spent,
             "messages": [AIMessage(answer_text(answer))],
             # Said about this photo: the session's next one must not inherit it.
@@ -241,7 +263,7 @@ class Machine:
         """
         began = time.monotonic()
         allowed = left_of(self.budget, state["spent"]).tool_calls
-        known = repeats(calls, state["steps"])
+        known = repeats(calls, state["steps"], state["revision"] + 1)
         fresh = [call for call in calls if call["id"] not in known]
         run, beyond = fresh[:allowed], fresh[allowed:]
         turn = 0 if quiet else state["spent"].steps
@@ -287,8 +309,8 @@ class Machine:
         """Announce findings and recompute belief where there is new evidence."""
         announce_findings(evidence, [item.model_dump(mode="json") for item in rejected])
         summary: BeliefSummary | None = state["belief"]
-        if any(item.weight > 0 for item in evidence):
-            summary = self.summary([*state["evidence"], *evidence])
+        if any(item.weight > 0 for item in evidence) or state["withdrawn"]:
+            summary = self.summary(counting([*state["evidence"], *evidence], state["withdrawn"]))
             stated = {"calibration": self.calibrated_by} if self.calibration else {}
             announce("belief", summary.model_dump(mode="json") | stated)
         return {"evidence": evidence, "rejected": rejected, "belief": summary}
@@ -361,6 +383,7 @@ def _said(state: State, decision: Decision) -> list[Step]:
         evidence_ids=tuple(item.id for item in decision.evidence),
         data={"said": decision.message.text[:LONGEST_SAID]},
         turn=turn,
+        revision=state["revision"] + 1,
     )
     announce("tool_result", step.model_dump(mode="json"))
     return [step]

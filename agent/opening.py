@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import HumanMessage, ToolCall
+from langchain_core.messages import AnyMessage, HumanMessage, ToolCall
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.types import Overwrite
@@ -18,7 +18,7 @@ from agent.images import image_in_messages, without_images
 from agent.model_use import ModelUse
 from agent.recipes import Recipe
 from agent.state import InputState, State
-from agent.turns import OPENING
+from agent.turns import OPENING, is_ours, ours
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from tools.evidence import short_id
@@ -42,6 +42,7 @@ def opened(
     """
     began = time.monotonic()
     given = state.get("messages", [])
+    hint = state.get("hint") or _words_of(given)
     photo_id = _photo_of(state, bench)
     photo = bench.photos.get(photo_id)
     load_libraries()
@@ -51,7 +52,7 @@ def opened(
         width=photo.width,
         height=photo.height,
         galleries=", ".join(printable(gallery.name) for gallery in bench.galleries) or "none",
-        hint=printable(state.get("hint") or "none", MAX_HINT_LETTERS),
+        hint=printable(hint or "none", MAX_HINT_LETTERS),
         budget=left_of(budget, Spent()).text,
     )
     announce(
@@ -72,10 +73,20 @@ def opened(
     shown = {"type": "photo", "photo_id": photo.id, "caption": OPENING}
     return {
         "photo_id": photo.id,
-        "hint": state.get("hint", ""),
+        "photos": [photo.id],
+        "views": [],
+        "fresh": [],
+        "region": None,
+        "withdraw": [],
+        "restore": [],
+        "withdrawn": [],
+        "anew": False,
+        "heard": [one.id or "" for one in given if isinstance(one, HumanMessage)],
+        "revision": 0,
+        "hint": hint,
         "trust_metadata": state.get("trust_metadata", False),
         # Pixels are in the store by now: the same messages again, without them.
-        "messages": [*without_images(given), HumanMessage([{"type": "text", "text": text}, shown])],
+        "messages": [*without_images(given), ours([{"type": "text", "text": text}, shown])],
         "encoder": encoder,
         # What an earlier run of the session found is about another photo, or is found again.
         "evidence": Overwrite([]),
@@ -140,6 +151,12 @@ def _encoder(bench: Workbench) -> dict[str, str]:
     except GeolocationError as error:
         return {"unavailable": str(error)}
     return {"name": card.name, "fingerprint": card.fingerprint} if card else {}
+
+
+def _words_of(messages: Sequence[AnyMessage]) -> str:
+    """Return what a person wrote beside the photo: a claim about the place, if it is one."""
+    said = [m.text for m in messages if isinstance(m, HumanMessage) and not is_ours(m)]
+    return printable(" ".join(" ".join(said[-1:]).split()), MAX_HINT_LETTERS)
 
 
 def _photo_of(state: InputState, bench: Workbench) -> str:

@@ -39,16 +39,19 @@ class PipelineDriver:
 
     def decide(self, state: State, left: Left) -> Decision:
         """Return the calls of the first stage that still has something to ask."""
-        asked = {step.tool for step in state["steps"]}
+        now = state["revision"] + 1
+        asked = {step.tool for step in state["steps"] if step.revision == now}
+        known = {step.call_id for step in state["steps"]}
         for stage in (_look, _interpret, _name_places, _verify, _cluster, _describe):
             calls = [
-                _call(tool, arguments)
+                call
                 for tool, arguments in stage(state)
                 if tool in self._tools and tool not in asked
+                if (call := _call(tool, arguments))["id"] not in known
             ]
             if calls:
                 return Decision(AIMessage(content="", tool_calls=calls))
-        commit = _call("commit_location", _commit(state))
+        commit = _call("commit_location", _commit(state), now)
         return Decision(AIMessage(content="", tool_calls=[commit]))
 
 
@@ -64,7 +67,9 @@ def _look(state: State) -> Iterator[tuple[str, Arguments]]:
 
 
 def _interpret(state: State) -> Iterator[tuple[str, Arguments]]:
-    if texts := [text for text, _ in _lines(state["steps"])]:
+    asked = [step.arguments.get("texts") for step in state["steps"] if step.tool == "look_up_clue"]
+    known = {text for texts in asked if isinstance(texts, list) for text in texts}
+    if texts := [text for text, _ in _lines(state["steps"]) if text not in known]:
         yield "look_up_clue", {"texts": list(texts[:60])}
 
 
@@ -171,8 +176,7 @@ def _clue_countries(state: State) -> list[JsonValue]:
     return []
 
 
-def _call(tool: str, arguments: Arguments) -> ToolCall:
+def _call(tool: str, arguments: Arguments, revision: int = 1) -> ToolCall:
     """Return a tool call whose id is its content, so that the same run has the same ids."""
-    return ToolCall(
-        name=tool, args=arguments, id=short_id([tool, arguments], prefix="c"), type="tool_call"
-    )
+    content: list[JsonValue] = [tool, arguments, *([revision] if revision > 1 else [])]
+    return ToolCall(name=tool, args=arguments, id=short_id(content, prefix="c"), type="tool_call")

@@ -117,17 +117,7 @@ class Page:
     @cached_property
     def headline(self) -> str:
         """Where, in a few words, as precisely as belief allows."""
-        answer = self.answer
-        if answer.status == "undetermined":
-            return "We cannot tell where this photo was taken"
-        names = dict.fromkeys(filter(None, (answer.place, answer.admin1, answer.country_name)))
-        where = ", ".join(names)
-        if not where:
-            return "A region, not a place" if answer.status == "region" else "At sea or nameless"
-        if answer.status == "region":
-            likely = answer.countries.get(answer.country, 0.0) >= LIKELY_SHARE
-            return f"Probably in {where}" if likely else f"Perhaps in {where}, one of several"
-        return f"Near {where}" if answer.place else f"In {where}"
+        return headline_of(self.answer)
 
     @property
     def position(self) -> tuple[float, float] | None:
@@ -330,6 +320,20 @@ class Page:
         from agent.report_views import maps_of
 
         return maps_of(self)
+
+
+def headline_of(answer: Answer) -> str:
+    """Return where, in a few words, as precisely as belief allows."""
+    if answer.status == "undetermined":
+        return "We cannot tell where this photo was taken"
+    names = dict.fromkeys(filter(None, (answer.place, answer.admin1, answer.country_name)))
+    where = ", ".join(names)
+    if not where:
+        return "A region, not a place" if answer.status == "region" else "At sea or nameless"
+    if answer.status == "region":
+        likely = answer.countries.get(answer.country, 0.0) >= LIKELY_SHARE
+        return f"Probably in {where}" if likely else f"Perhaps in {where}, one of several"
+    return f"Near {where}" if answer.place else f"In {where}"
 
 
 def _notations(position: tuple[float, float], radii: Radii | None = None) -> dict[str, str]:

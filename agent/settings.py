@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """How belief's point is chosen, instead of the recipe's way: loss, mode, mean or medoid."""
     overpass_url: str = ""
     """Address of an Overpass server's interpreter, for `find_related_places`; none is public."""
+    sessions_url: SecretStr = SecretStr("")
+    """`postgresql://USER@HOST/DATABASE` for sessions; empty for a file in the home folder."""
     qdrant_url: str = ""
     """Address of a Qdrant server, for `doctor`."""
     qdrant_api_key: SecretStr = SecretStr("")

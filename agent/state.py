@@ -1,9 +1,11 @@
 """The graph's state: small, append-only where it can be, and free of pixels."""
 
+from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from pydantic import JsonValue
 
 # Of `typing` only from Python 3.12 on: pydantic, which makes the schemas that Studio shows, asks.
 from typing_extensions import TypedDict
@@ -27,6 +29,17 @@ class InputState(TypedDict):
     trust_metadata: NotRequired[bool]
     """Whether a position found in metadata may count as evidence."""
     messages: NotRequired[Annotated[list[AnyMessage], add_messages]]
+    """Of a person; what they say after an answer is weighed, and answered anew."""
+    views: NotRequired[list[str]]
+    """Further photos of the same place, by id."""
+    region: NotRequired[dict[str, JsonValue] | None]
+    """Drawn on a map, see `tools.drawn`."""
+    withdraw: NotRequired[list[str]]
+    """Ids of evidence that shall not count any more."""
+    restore: NotRequired[list[str]]
+    """Ids of evidence that shall count again."""
+    anew: NotRequired[bool]
+    """Begin with another photo, and forget what was found of the one before."""
 
 
 def merge_evidence(held: list[Evidence], new: list[Evidence]) -> list[Evidence]:
@@ -40,6 +53,14 @@ def merge_evidence(held: list[Evidence], new: list[Evidence]) -> list[Evidence]:
     return merged
 
 
+def counting(evidence: Iterable[Evidence], withdrawn: Iterable[str]) -> list[Evidence]:
+    """Return evidence as it counts: what the person withdrew is shown without any effect."""
+    without = set(withdrawn)
+    return [
+        item.model_copy(update={"weight": 0.0}) if item.id in without else item for item in evidence
+    ]
+
+
 def append(held: list[T], new: list[T]) -> list[T]:
     """Append."""
     return [*held, *new]
@@ -48,6 +69,16 @@ def append(held: list[T], new: list[T]) -> list[T]:
 class State(InputState):
     """Everything the nodes know. One writer per key, named in its docstring."""
 
+    photos: list[str]
+    """Written by `observe` and `follow_up`: photos of the place; the first is the one to locate."""
+    heard: list[str]
+    """Written by the same: ids of the person's messages that were dealt with."""
+    fresh: list[str]
+    """Written by the same: pictures that `prime` shall look at."""
+    withdrawn: list[str]
+    """Written by `follow_up`: ids of evidence that does not count."""
+    revision: int
+    """Written by `conclude`: of the latest answer; 0 before the first."""
     encoder: dict[str, str]
     """Written by `observe`: `name` and `fingerprint` of the encoder that aligns photos with
     places, or why it is `unavailable`; empty where none was asked for."""

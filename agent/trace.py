@@ -25,7 +25,7 @@ from tools.evidence import Record
 EventKind = Literal[
     "photo", "tool_call", "tool_result", "evidence", "belief", "rejection", "budget", "answer",
     "error", "model_call", "model_reply", "malformed", "retry", "context", "conflict", "question",
-    "notice", "trajectory",
+    "notice", "trajectory", "setup", "message", "node", "reply", "stopped", "resumed", "fork",
 ]  # fmt: skip
 GENESIS = "0" * 64
 _KINDS = frozenset(get_args(EventKind))
@@ -40,7 +40,7 @@ class Event(Record):
 
     number: int = Field(ge=1)
     seconds: float = Field(ge=0)
-    """Since the run began."""
+    """Since the run began; a session has several runs."""
     kind: EventKind
     data: dict[str, JsonValue]
     previous: str
@@ -56,9 +56,17 @@ class Trace:
     """Appends events to a JSONL file, or only chains them where `path` is None.
 
     Safe to share between threads: events stand in the order in which they were appended.
+
+    Args:
+        path: the file.
+        onward: go on with what the file holds; part of a line at its end is cut off. Without, the
+            file is begun anew.
+
+    Raises:
+        InputError: the file cannot be written, or what it holds is no trace.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, onward: bool = False) -> None:
         self.path = path
         self._started = time.monotonic()
         self._number = 0
@@ -68,7 +76,11 @@ class Trace:
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("wb")
+                if onward and path.exists() and path.stat().st_size:
+                    self._number, self._previous = _shortened(path)
+                    self._file = path.open("ab")
+                else:
+                    self._file = path.open("wb")
             except OSError as error:
                 raise InputError(
                     f"cannot write the trace {_shown(path)} ({error.strerror}); choose another path"
@@ -192,6 +204,24 @@ def _lines(path: Path) -> list[bytes]:
         )
     # Not splitlines: text from photos may hold separators that JSON leaves as they are.
     return data.split(b"\n")
+
+
+def _shortened(path: Path) -> tuple[int, str]:
+    """Cut off part of a line at a trace's end; return number and hash of its last event."""
+    *lines, rest = _lines(path)
+    if rest:
+        with path.open("r+b") as file:
+            file.truncate(sum(len(line) + 1 for line in lines))
+    if not lines:
+        return 0, GENESIS
+    try:
+        last = Event.model_validate_json(lines[-1])
+    except ValidationError:
+        raise InputError(
+            f"trace {_shown(path)}, line {len(lines)} is not an event, so nothing can follow it; "
+            "move the file away"
+        ) from None
+    return last.number, last.hash
 
 
 def _shown(path: Path | None) -> str:

@@ -1,7 +1,9 @@
 """What a conversing driver is told between its turns: budget, belief, conflicts, pictures."""
 
 import json
+import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage, ToolCall
 
@@ -16,10 +18,23 @@ from agent.words import belief_text
 from tools.evidence import Evidence
 
 REPEATED = "repeated-call"
+COMMIT = "commit_location"
+OURS = "do-not-render-"
+"""Begins the ids of the machine's own messages to its driver: chat front ends hide them by it."""
 OPENING = "the photo to locate"
 """Caption of the photo in the message that a run begins with."""
 PICTURES = 4
 """Pictures of one turn that the driver is shown, the first of each call before the second."""
+
+
+def ours(content: str | list[Any]) -> HumanMessage:
+    """Return a message of the machine's own to its driver."""
+    return HumanMessage(content, id=f"{OURS}{uuid.uuid4()}")
+
+
+def is_ours(message: AnyMessage) -> bool:
+    """Whether a message is the machine's own, and no person's."""
+    return (message.id or "").startswith(OURS)
 
 
 def of_this_run(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
@@ -67,21 +82,25 @@ def turn_message(
     blocks += [
         {"type": "photo", "photo_id": one.photo_id, "caption": one.caption[:200]} for one in shown
     ]
-    return HumanMessage(blocks), [conflict.key for conflict in conflicts]
+    return ours(blocks), [conflict.key for conflict in conflicts]
 
 
 def nudge(problems: Sequence[Problem], evidence: Sequence[Evidence]) -> HumanMessage:
     """Return what a driver is told that called no tool."""
     told = [f"{problem.kind}: {problem.detail[:200]}" for problem in problems]
     told += [f"Your statement is held as evidence {item.id}." for item in evidence]
-    return HumanMessage(
+    return ours(
         prompts.load("nudge").render(problems="\n".join(told) or "Your reply calls no tool.")
     )
 
 
-def repeats(calls: Sequence[ToolCall], steps: Sequence[Step]) -> dict[str, Step]:
-    """Return call id -> earlier step, for calls that ask again what was answered already."""
+def repeats(calls: Sequence[ToolCall], steps: Sequence[Step], revision: int = 1) -> dict[str, Step]:
+    """Return call id -> earlier step, for calls that ask again what was answered already.
+
+    A commit of an earlier answer does not stand for the next one's.
+    """
     named = {call["name"] for call in calls}
+    steps = [one for one in steps if one.tool != COMMIT or one.revision == revision]
     answered = {
         _asked(step.tool, step.arguments): step
         for step in steps

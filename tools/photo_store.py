@@ -156,6 +156,18 @@ class PhotoStore:
         """
         return open_photo(self.path(self.get(photo_id).id), _STORED).image
 
+    def remove(self, photo_id: str) -> None:
+        """Remove a photo and the crops and drawings made from it, if they are there."""
+        made = [one.stem for one in self.root.glob("*.json") if self._parent(one) == photo_id]
+        for one in (photo_id, *made):
+            self._known.pop(one, None)
+            self.path(one).unlink(missing_ok=True)
+            (self.root / f"{one}.json").unlink(missing_ok=True)
+
+    def _parent(self, record: Path) -> str:
+        held = self._load(record.stem)
+        return held.parent if held else ""
+
     def path(self, photo_id: str) -> Path:
         """Return where the re-encoded pixels of a full id lie, whether or not they are there."""
         return self.root / f"{photo_id}.jpg"

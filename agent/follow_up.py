@@ -1,0 +1,224 @@
+"""What a person says after an answer becomes evidence, and pictures to look at again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import HumanMessage, ToolCall
+from langgraph.types import Overwrite
+from pydantic import JsonValue
+
+import prompts
+from agent.answer import Step
+from agent.budget import Budget, Spent, left_of
+from agent.calls import announce
+from agent.images import image_in_messages, without_images
+from agent.model_use import ModelUse
+from agent.state import State
+from agent.turns import is_ours, ours
+from agent.words import belief_text
+from encoders.photo_file import printable
+from geo.errors import InputError
+from tools.evidence import Evidence, Picture, Rejection, short_id
+from tools.workbench import Workbench
+
+FOLLOW_UP = "follow_up"
+"""Stands for the tool in steps that hold what a person said."""
+LONGEST_SAID = 500
+FRESH_TOOLS = (
+    "read_metadata", "read_text", "search_similar_photos", "search_cells", "search_places",
+)  # fmt: skip
+"""What a further photo is asked with; a crop is only read."""
+
+
+def unheard(state: State) -> list[HumanMessage]:
+    """Return the messages of the person that no run has dealt with yet."""
+    heard = set(state.get("heard") or ())
+    return [
+        message
+        for message in state.get("messages") or ()
+        if isinstance(message, HumanMessage) and not is_ours(message) and message.id not in heard
+    ]
+
+
+def is_follow_up(state: State) -> bool:
+    """Whether the session investigates a photo already, and something is said about it."""
+    if not state.get("photos") or state.get("anew"):
+        return False
+    said = any(state.get(key) for key in ("views", "region", "withdraw", "restore"))
+    return said or bool(unheard(state))
+
+
+@dataclass
+class Heard:
+    """What was understood, for the state."""
+
+    steps: list[Step]
+    evidence: list[Evidence]
+    rejected: list[Rejection]
+    fresh: list[str]
+    """Photos to look at now."""
+    said: list[str]
+
+
+def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[str, Any], Heard]:
+    """Return what a follow-up changes but for belief, and what was heard.
+
+    Raises:
+        InputError: a photo or a region that came with it cannot be used.
+    """
+    messages = unheard(state)
+    photos, views = list(state["photos"]), list(state.get("views") or ())
+    image = image_in_messages(messages)
+    if image is not None:
+        views.append(bench.photos.add(image).id)
+    heard = Heard([], [], [], [], [])
+    for message in messages:
+        _hear_words(message.text, state, bench, heard)
+    if region := state.get("region"):
+        _hear_region(region, state, heard)
+    for view in views:
+        if view not in photos:
+            photos.append(view)
+            _hear_photo(bench.photos.get(view).id, state, heard)
+    withdrawn = (set(state.get("withdrawn") or ()) | set(state.get("withdraw") or ())) - set(
+        state.get("restore") or ()
+    )
+    _check_known(state, withdrawn)
+    update: dict[str, Any] = {
+        "messages": without_images(messages),
+        "heard": [*(state.get("heard") or ()), *(m.id or "" for m in messages)],
+        "photo_id": photos[0],
+        "photos": photos,
+        "views": [],
+        "region": None,
+        "withdraw": [],
+        "restore": [],
+        "withdrawn": sorted(withdrawn),
+        "fresh": heard.fresh,
+        "spent": Spent(),
+        "use": Overwrite(ModelUse()),
+        "trouble": 0,
+        "failed": "",
+        "committed": False,
+        "undetermined": False,
+        "reason": "",
+        "stopped_because": "",
+        "answer": None,
+    }
+    return update, heard
+
+
+def follow_up_message(state: State, heard: Heard, budget: Budget) -> HumanMessage:
+    """Return what a conversing driver is told of a follow-up; `state` is the one after it."""
+    pictures = [picture for step in heard.steps for picture in step.pictures]
+    text = prompts.load("follow-up").render(
+        said="\n".join(f"{one!r}" for one in heard.said),
+        understood="; ".join(f"{one.id} {one.summary}" for one in heard.evidence),
+        photos="\n".join(f"{one.photo_id[:12]}: {one.caption}" for one in pictures),
+        withdrawn=", ".join(state["withdrawn"]),
+        belief=belief_text(state["belief"]),
+        budget=left_of(budget, Spent()).text,
+    )
+    shown = [
+        {"type": "photo", "photo_id": one.photo_id, "caption": one.caption[:200]}
+        for one in pictures
+    ]
+    return ours([{"type": "text", "text": text}, *shown])
+
+
+def fresh_calls(state: State, tools: Sequence[str]) -> list[ToolCall]:
+    """Return the calls that look at the pictures a follow-up brought."""
+    calls = []
+    for photo_id in state.get("fresh") or ():
+        names = FRESH_TOOLS if photo_id in state["photos"] else ("read_text",)
+        for name in names:
+            if name in tools:
+                args = {"photo_id": photo_id}
+                call_id = short_id([name, args], prefix="c")
+                calls.append(ToolCall(name=name, args=args, id=call_id, type="tool_call"))
+    return calls
+
+
+def _hear_words(text: str, state: State, bench: Workbench, heard: Heard) -> None:
+    from tools.said import read_said
+
+    words = printable(" ".join(text.split()), LONGEST_SAID)
+    if not words:
+        return
+    heard.said.append(words)
+    photo = bench.photos.get(state["photos"][0])
+    said = read_said(words, photo, bench)
+    pictures = [_cut(photo.id, look, bench) for look in said.looks]
+    heard.fresh += [picture.photo_id for picture in pictures]
+    told = [item.summary for item in said.evidence]
+    told += [f"Looks at {picture.caption}." for picture in pictures]
+    nothing = "Nothing that changes belief by itself."
+    _note(state, heard, {"message": words}, " ".join(told) or nothing, said.evidence, pictures)
+
+
+def _hear_region(region: dict[str, JsonValue], state: State, heard: Heard) -> None:
+    from tools.drawn import drawn_evidence
+
+    evidence = drawn_evidence(region)
+    _note(state, heard, {"region": region}, evidence.summary, (evidence,))
+
+
+def _hear_photo(photo_id: str, state: State, heard: Heard) -> None:
+    picture = Picture(photo_id=photo_id, caption="another photo of the same place")
+    heard.fresh.append(photo_id)
+    text = (
+        f"Photo {photo_id[:12]} is taken for another view of the same place; begin a new session "
+        "if it is not."
+    )
+    _note(state, heard, {"photo_id": photo_id}, text, (), [picture])
+
+
+def _note(
+    state: State,
+    heard: Heard,
+    arguments: dict[str, JsonValue],
+    text: str,
+    evidence: Sequence[Evidence] = (),
+    pictures: Sequence[Picture] = (),
+) -> None:
+    """Note one thing that was said as a step, and sign its evidence."""
+    number = len(state["steps"]) + len(heard.steps) + 1
+    call_id = short_id([FOLLOW_UP, number, arguments], prefix="c")
+    signed = [item.model_copy(update={"call_id": call_id}) for item in evidence]
+    step = Step(
+        number=number,
+        call_id=call_id,
+        tool=FOLLOW_UP,
+        arguments=arguments,
+        text=text,
+        outcome="ok",
+        seconds=0.0,
+        evidence_ids=tuple(item.id for item in signed),
+        pictures=tuple(pictures),
+        revision=state["revision"] + 1,
+    )
+    announce("tool_result", step.model_dump(mode="json"))
+    heard.steps.append(step)
+    heard.evidence += signed
+
+
+def _cut(photo_id: str, look: Any, bench: Workbench) -> Picture:
+    """Store the part of a photo that somebody points at."""
+    from tools.zoom import cut, pixel_box
+
+    photo = bench.photos.get(photo_id)
+    box = pixel_box(photo, (look.left, look.top, look.right, look.bottom), "fraction")
+    crop = bench.photos.add_image(
+        cut(bench.photos.image(photo.id), box, 2.0), f"part of {photo.name}", photo.id, box
+    )
+    return Picture(photo_id=crop.id, caption=f"the part called {look.label!r}")
+
+
+def _check_known(state: State, withdrawn: set[str]) -> None:
+    known = {item.id for item in state["evidence"]}
+    if unknown := sorted(withdrawn - known):
+        raise InputError(
+            f"there is no evidence {printable(unknown[0], 40)!r} to withdraw; the session holds "
+            f"{', '.join(sorted(known)) or 'none'}"
+        )

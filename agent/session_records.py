@@ -1,0 +1,149 @@
+"""What is known of a session: pure data."""
+
+from typing import Literal, NamedTuple
+
+from pydantic import Field, JsonValue
+
+from agent.abstain import Rule
+from agent.answer import Answer
+from agent.budget import Budget
+from geo.errors import InputError, UnavailableError
+from tools.evidence import Record, Share
+
+SessionStatus = Literal["new", "busy", "idle", "waiting", "stopped", "error"]
+"""`idle` has answered; `waiting` asked the analyst; `stopped` and `error` can be resumed."""
+VerdictWord = Literal["right", "near", "wrong", "unknown"]
+
+
+class UnknownSessionError(InputError):
+    """There is no such session, or no such checkpoint in it."""
+
+
+class SessionBusyError(UnavailableError):
+    """Somebody else is writing to the session; it is left as it is."""
+
+
+class SessionOptions(Record):
+    """How a session's runs investigate; what is left empty is as the settings say.
+
+    Attributes:
+        recipe: its name.
+        model: name of the chat model at the configured server.
+        galleries: names of those open galleries that are searched; empty searches all.
+        without: tools that are not offered.
+        trajectories: investigations in parallel.
+        ask: whether the model may ask the person.
+        trust_metadata: whether a position found in metadata counts.
+    """
+
+    recipe: str = ""
+    model: str = ""
+    galleries: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    trajectories: int | None = Field(default=None, ge=1, le=4)
+    budget: Budget | None = None
+    point: Rule | None = None
+    ask: bool = True
+    trust_metadata: bool = False
+
+
+class SessionInfo(Record):
+    """A session as lists show it; `Sessions.answer` and `Sessions.events` have the rest.
+
+    Attributes:
+        id: UUID with dashes.
+        created, updated: UTC, ISO 8601.
+        photos: ids in the photo store; the first is the one to locate.
+        revision: of the latest answer; 0 before the first.
+        headline: of the latest answer, such as `Near Lisbon, Portugal`.
+        parent, parent_checkpoint: what it was forked from; empty otherwise.
+        error: why the last run failed.
+        metadata: a client's own.
+    """
+
+    id: str
+    name: str = ""
+    created: str
+    updated: str
+    status: SessionStatus = "new"
+    photos: tuple[str, ...] = ()
+    options: SessionOptions = SessionOptions()
+    revision: int = Field(default=0, ge=0)
+    headline: str = ""
+    parent: str = ""
+    parent_checkpoint: str = ""
+    error: str = ""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Assessment(Record):
+    """What an analyst makes of an answer; exported as a label for evaluation.
+
+    Attributes:
+        verdict: `near` is right within the 95 % radius but not the 50 % one, if one must know.
+        revision: of the answer that was judged.
+        latitude, longitude: where the photo was taken, if the analyst knows.
+        notes: free text.
+        by: who judged, in their own words.
+        at: UTC, ISO 8601.
+    """
+
+    verdict: VerdictWord
+    revision: int = Field(ge=0)
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    notes: str = Field(default="", max_length=10_000)
+    by: str = Field(default="", max_length=200)
+    at: str = ""
+
+
+class Moment(Record):
+    """A checkpoint that a session can be forked from.
+
+    Attributes:
+        checkpoint_id: names it.
+        step: of the graph, growing over all runs of the session.
+        next: nodes that would run now; empty at the end of a run.
+        at: UTC, ISO 8601.
+        steps: tool calls so far.
+        evidence: pieces of evidence so far.
+        revision: of the answer that holds here; 0 without one.
+        events: events of the trace up to here.
+    """
+
+    checkpoint_id: str
+    parent_id: str = ""
+    step: int
+    next: tuple[str, ...] = ()
+    at: str
+    steps: int = 0
+    evidence: int = 0
+    revision: int = 0
+    events: int = 0
+
+
+class EvidencePair(Record):
+    """A piece of evidence that two branches hold, or one of them."""
+
+    id: str
+    tool: str
+    summary: str
+    first: bool
+    second: bool
+
+
+class Comparison(NamedTuple):
+    """Two answers side by side.
+
+    Attributes:
+        distance_km: between their coordinates, WGS84; None where one has none.
+        evidence: of both, those that only one holds first.
+        shares: share of the first's belief within the second's 95 % radius is not known from
+            answers alone; here are the shares of countries in both, by code.
+    """
+
+    first: Answer
+    second: Answer
+    distance_km: float | None
+    evidence: tuple[EvidencePair, ...]
+    shares: dict[str, tuple[Share, Share]]

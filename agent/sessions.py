@@ -1,0 +1,640 @@
+"""Sessions: checkpointed threads that can be followed, stopped, resumed, forked and compared.
+
+A session is a folder `sessions/ID` with the trace, and what LangGraph keeps of it (see
+`agent.session_store`). Photos lie in the photo store, where sessions share them.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, StateSnapshot, StreamMode
+from pydantic import JsonValue
+
+from agent.answer import Answer
+from agent.geolocator import Geolocator, check_hint
+from agent.geolocators import Geolocators
+from agent.graph import Graph, run_config
+from agent.report_page import headline_of
+from agent.session_fork import copied_checkpoints, copied_trace
+from agent.session_records import (
+    Assessment,
+    Moment,
+    SessionBusyError,
+    SessionInfo,
+    SessionOptions,
+    UnknownSessionError,
+)
+from agent.session_run import Asked, SessionRun
+from agent.session_store import SessionStore, open_store
+from agent.settings import Settings
+from agent.state import InputState
+from agent.trace import Event, Trace, read_trace
+from encoders.photo_file import printable
+from geo.errors import GeolocationError, InputError
+from tools.photos import PhotoStore
+
+logger = logging.getLogger(__name__)
+SESSIONS, ASSESSMENTS = ("sessions",), ("assessments",)
+"""Namespaces of LangGraph's store."""
+MOST_LISTED = 100_000
+LONGEST_NAME = 200
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Sessions:
+    """All sessions of one home folder or one PostgreSQL database.
+
+    Args:
+        settings: where sessions, photos and traces are kept.
+        geolocators: makes what locates, for a session's options; by default as the settings say.
+        store: opened already; by default as the settings say.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        geolocators: Geolocators | None = None,
+        store: SessionStore | None = None,
+    ) -> None:
+        self.settings = settings
+        self.photos = PhotoStore(settings.photos)
+        self.geolocators = geolocators or Geolocators(settings)
+        self._kept = store or open_store(settings.sessions_url.get_secret_value(), settings.home)
+        self._runs: dict[str, SessionRun] = {}
+        self._lock = threading.Lock()
+
+    # What there is
+
+    def create(
+        self,
+        photo: Path | str | bytes | None = None,
+        *,
+        name: str = "",
+        options: SessionOptions | None = None,
+        session_id: str = "",
+        metadata: dict[str, JsonValue] | None = None,
+    ) -> SessionInfo:
+        """Begin a session, with a photo or without one yet.
+
+        Args:
+            photo: path or bytes of an image; `send` begins to locate it.
+            name: for people; the photo's name by default.
+            options: how its runs investigate.
+            session_id: a UUID; a new one by default.
+            metadata: a client's own.
+
+        Raises:
+            InputError: the photo cannot be used, or the id is taken or no UUID.
+        """
+        session_id = session_id or str(uuid.uuid4())
+        if not _ID.fullmatch(session_id):
+            raise InputError(
+                f"session id {session_id!r:.80} is no UUID in lower case; leave it out"
+            )
+        if self._kept.store.get(SESSIONS, session_id) is not None:
+            raise InputError(f"there is a session {session_id} already; leave the id out")
+        held = self.photos.add(Path(photo) if isinstance(photo, str) else photo) if photo else None
+        now = _now()
+        info = SessionInfo(
+            id=session_id,
+            name=printable(name or (held.name if held else ""), LONGEST_NAME),
+            created=now,
+            updated=now,
+            photos=(held.id,) if held else (),
+            options=options or SessionOptions(),
+            metadata=metadata or {},
+        )
+        self._write(info)
+        return info
+
+    def get(self, session_id: str) -> SessionInfo:
+        """Return what is known of a session.
+
+        Raises:
+            UnknownSessionError: there is none of this id.
+        """
+        item = self._kept.store.get(SESSIONS, session_id)
+        if item is None:
+            raise UnknownSessionError(
+                f"there is no session {printable(session_id, 60)!r}; `graticule sessions list` "
+                "shows those there are"
+            )
+        info = SessionInfo.model_validate_json(json.dumps(item.value))
+        if info.status == "busy" and not self._is_written(session_id):
+            return info.model_copy(update={"status": "stopped"})  # its process was killed
+        return info
+
+    def find(self, prefix: str) -> SessionInfo:
+        """Return the session whose id begins so, or whose name is this.
+
+        Raises:
+            UnknownSessionError: there is none, or several.
+        """
+        if _ID.fullmatch(prefix):
+            return self.get(prefix)
+        found = [one for one in self.search() if one.id.startswith(prefix) or one.name == prefix]
+        if len(found) == 1:
+            return found[0]
+        told = f"{len(found)} sessions fit" if found else "there is no session"
+        raise UnknownSessionError(
+            f"{told} {printable(prefix, 60)!r}; give an id that `graticule sessions list` shows"
+        )
+
+    def search(
+        self, query: str = "", limit: int = MOST_LISTED, offset: int = 0
+    ) -> list[SessionInfo]:
+        """Return sessions, the latest first.
+
+        Args:
+            query: words, all of which occur in name, headline or id.
+            limit: at most so many.
+            offset: of the first.
+        """
+        items = self._kept.store.search(SESSIONS, limit=MOST_LISTED)
+        rows = [SessionInfo.model_validate_json(json.dumps(item.value)) for item in items]
+        words = query.casefold().split()
+        found = [
+            row for row in rows
+            if all(word in f"{row.name} {row.headline} {row.id}".casefold() for word in words)
+        ]  # fmt: skip
+        found.sort(key=lambda row: row.updated, reverse=True)
+        return [self._seen(row) for row in found[offset : offset + limit]]
+
+    def update(
+        self,
+        session_id: str,
+        *,
+        name: str | None = None,
+        options: SessionOptions | None = None,
+        metadata: dict[str, JsonValue] | None = None,
+    ) -> SessionInfo:
+        """Rename a session, or change how its next runs investigate.
+
+        Raises:
+            UnknownSessionError: there is none of this id.
+        """
+        changed = {"name": None if name is None else printable(name, LONGEST_NAME),
+                   "options": options, "metadata": metadata}  # fmt: skip
+        given = {key: value for key, value in changed.items() if value is not None}
+        info = self.get(session_id).model_copy(update={**given, "updated": _now()})
+        self._write(info)
+        return info
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session: checkpoints, trace, and the photos that no other session has.
+
+        Raises:
+            UnknownSessionError: there is none of this id.
+            SessionBusyError: it is running.
+        """
+        info = self.get(session_id)
+        with self._writing(session_id):
+            self._kept.saver.delete_thread(session_id)
+            self._kept.store.delete(SESSIONS, session_id)
+            self._kept.store.delete(ASSESSMENTS, session_id)
+            shutil.rmtree(self.folder(session_id), ignore_errors=True)
+        others = {photo for one in self.search() for photo in one.photos}
+        for photo in info.photos:
+            if photo not in others:
+                self.photos.remove(photo)
+
+    # What it does
+
+    def send(
+        self,
+        session_id: str,
+        text: str = "",
+        *,
+        photos: Sequence[Path | str | bytes] = (),
+        region: dict[str, JsonValue] | None = None,
+        withdraw: Sequence[str] = (),
+        restore: Sequence[str] = (),
+        modes: Sequence[StreamMode] = (),
+    ) -> SessionRun:
+        """Say something in a session and have it answer, in a run that goes on by itself.
+
+        The first message locates the photo, its text is the hint. Later ones are follow-ups.
+
+        Args:
+            session_id: whose.
+            text: what the person says.
+            photos: the first photo of a session without one; further views of the place otherwise.
+            region: GeoJSON polygon where the photo was taken, or with the property `inside` false
+                was not.
+            withdraw: ids of evidence that shall not count any more.
+            restore: ids of evidence that shall count again.
+            modes: of LangGraph's streaming, kept in the run's parts.
+
+        Raises:
+            InputError: nothing is said, there is no photo, or one cannot be used.
+            SessionBusyError: the session is running.
+        """
+        check_hint(text)
+        info = self.get(session_id)
+        held = [self.photos.add(Path(one) if isinstance(one, str) else one) for one in photos]
+        ids = tuple(one.id for one in held)
+        if not info.photos and not ids:
+            raise InputError("no photo in this session yet; send one")
+        first = info.revision == 0 and info.status in ("new", "error") and not withdraw
+        if first and not info.photos:
+            info = info.model_copy(update={"photos": ids[:1], "name": info.name or held[0].name})
+            ids = ids[1:]
+        asked = InputState(views=list(ids), trust_metadata=info.options.trust_metadata)
+        if first:
+            asked["photo_id"], asked["hint"] = info.photos[0], text
+        else:
+            if not (text.strip() or ids or region or withdraw or restore):
+                raise InputError("nothing is said; write a message, or give a photo or a region")
+            asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))] if text.strip() else []
+        if region:
+            asked["region"] = region
+        if withdraw or restore:
+            asked["withdraw"], asked["restore"] = list(withdraw), list(restore)
+        info = info.model_copy(update={"photos": tuple(dict.fromkeys((*info.photos, *ids)))})
+        said: dict[str, JsonValue] = {
+            "text": text, "photos": [*(info.photos[:1] if first else ()), *ids],
+            "region": region, "withdraw": list(withdraw), "restore": list(restore),
+        }  # fmt: skip
+        return self.run(session_id, asked, info=info, said=said, modes=modes)
+
+    def resume(
+        self, session_id: str, reply: object = None, *, modes: Sequence[StreamMode] = ()
+    ) -> SessionRun:
+        """Go on: answer the question that a session waits with, or go on where it stopped.
+
+        Args:
+            session_id: whose.
+            reply: text, or Agent Inbox's `HumanResponse`; None says that there is none.
+            modes: see `send`.
+
+        Raises:
+            InputError: there is nothing to go on with.
+            SessionBusyError: it is running.
+        """
+        info = self.get(session_id)
+        if info.status == "waiting":
+            given = {"type": "ignore"} if reply is None else reply
+            return self.run(session_id, Command(resume=given), modes=modes)
+        if not self.snapshot(session_id).next:
+            raise InputError(
+                f"session {session_id} has nothing to go on with: it is {info.status}; send a "
+                "message instead"
+            )
+        return self.run(session_id, None, modes=modes)
+
+    def run(
+        self,
+        session_id: str,
+        asked: Asked,
+        *,
+        info: SessionInfo | None = None,
+        said: dict[str, JsonValue] | None = None,
+        checkpoint_id: str = "",
+        modes: Sequence[StreamMode] = (),
+        run_id: str = "",
+        limits: dict[str, Any] | None = None,
+    ) -> SessionRun:
+        """Run the graph of a session with an input of LangGraph's; `send` and `resume` come here.
+
+        Args:
+            session_id: whose.
+            asked: input, `Command`, or None to go on.
+            info: what is known of it from now on.
+            said: what the person said, for the trace.
+            checkpoint_id: where to go on instead of the latest checkpoint; branches off inside
+                the session.
+            modes: see `send`.
+            run_id: a new UUID by default.
+            limits: further arguments of the graph's stream, such as `interrupt_before`.
+
+        Raises:
+            SessionBusyError: it is running.
+        """
+        info = info or self.get(session_id)
+        geolocator = self.geolocators.get(info.options)
+        lock = self._locked(session_id)
+        try:
+            config = self._config(session_id, geolocator, checkpoint_id)
+            trace = Trace(self.trace_path(session_id), onward=True)
+            self._write(info.model_copy(update={"status": "busy", "error": "", "updated": _now()}))
+            run = SessionRun(
+                run_id or str(uuid.uuid4()), session_id, self.graph(geolocator), asked, config,
+                trace, modes=modes, limits=limits, ended=lambda run: self._ended(run, lock),
+            )  # fmt: skip
+        except BaseException:
+            os.close(lock)
+            raise
+        run.tell("setup", {**geolocator.setup(), "session": session_id, "run": run.id})
+        if said is not None:
+            run.tell("message", said)
+        elif isinstance(asked, Command):
+            run.tell("reply", {"reply": _plain(asked.resume)})
+        elif asked is None:
+            step = self.snapshot(session_id, checkpoint_id).metadata or {}
+            run.tell("resumed", {"step": step.get("step", -1), "checkpoint": checkpoint_id})
+        with self._lock:
+            self._runs[session_id] = run
+        return run.start()
+
+    def running(self, session_id: str) -> SessionRun | None:
+        """Return the run that goes on in this process, or the latest one that ended here."""
+        return self._runs.get(session_id)
+
+    def stop(self, session_id: str) -> bool:
+        """Have the run stop after its present step; whether one was going on in this process."""
+        run = self.running(session_id)
+        if run is None or run.status != "busy":
+            return False
+        run.stop()
+        return True
+
+    # What became of it
+
+    def graph(self, geolocator: Geolocator) -> Graph:
+        """Return a geolocator's graph with the checkpoints of these sessions."""
+        return self.geolocators.graph(geolocator, self._kept.saver)
+
+    def snapshot(self, session_id: str, checkpoint_id: str = "") -> StateSnapshot:
+        """Return LangGraph's state of a session, the latest or that of a checkpoint.
+
+        Raises:
+            UnknownSessionError: there is no such session or checkpoint.
+        """
+        geolocator = self.geolocators.get(self.get(session_id).options)
+        config = self._config(session_id, geolocator, checkpoint_id)
+        found = self.graph(geolocator).get_state(config)
+        if checkpoint_id and found.created_at is None:
+            raise UnknownSessionError(
+                f"session {session_id} has no checkpoint {checkpoint_id!r:.60}; its history lists "
+                "those there are"
+            )
+        return found
+
+    def answer(self, session_id: str, revision: int = 0) -> Answer | None:
+        """Return the latest answer, or that of a revision; None before the first.
+
+        Raises:
+            InputError: there is no such revision.
+        """
+        found = list(self.answers(session_id))
+        if not revision:
+            return found[-1] if found else None
+        if not 1 <= revision <= len(found):
+            raise InputError(
+                f"session {session_id} has {len(found)} answers, not {revision}; leave the "
+                "revision out for the latest"
+            )
+        return found[revision - 1]
+
+    def answers(self, session_id: str) -> Iterator[Answer]:
+        """Yield the answers of a session, first to latest."""
+        for event in self.events(session_id):
+            if event.kind == "answer":
+                yield Answer.model_validate_json(json.dumps(event.data))
+
+    def events(self, session_id: str, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a session's trace that are written by now.
+
+        Args:
+            session_id: whose.
+            after: number of the last event that is known already.
+        """
+        self.get(session_id)
+        path = self.trace_path(session_id)
+        if path.exists() and path.stat().st_size:
+            for event in read_trace(path):
+                if event.number > after:
+                    yield event
+
+    def history(self, session_id: str) -> list[Moment]:
+        """Return the moments of a session that it can be forked from, the latest first."""
+        geolocator = self.geolocators.get(self.get(session_id).options)
+        config = self._config(session_id, geolocator)
+        ends = self._node_ends(session_id)
+        return [_moment(one, ends) for one in self.graph(geolocator).get_state_history(config)]
+
+    def fork(
+        self,
+        session_id: str,
+        checkpoint_id: str = "",
+        *,
+        name: str = "",
+        options: SessionOptions | None = None,
+    ) -> SessionInfo:
+        """Branch off a session at a checkpoint: a new session with the same past.
+
+        Args:
+            session_id: whose.
+            checkpoint_id: where; the latest by default.
+            name: of the branch.
+            options: how the branch investigates; as before by default.
+
+        Returns:
+            The branch. `resume` has it go on from there where nodes were to run, `send` says
+            something else.
+
+        Raises:
+            UnknownSessionError: there is no such session or checkpoint.
+        """
+        parent, at = self.get(session_id), self.snapshot(session_id, checkpoint_id)
+        if at.created_at is None:
+            raise UnknownSessionError(
+                f"session {session_id} has not begun; there is nothing to fork"
+            )
+        where = str(at.config["configurable"]["checkpoint_id"])
+        moment = _moment(at, self._node_ends(session_id))
+        branch = self.create(
+            name=name or f"{parent.name} (branch)", options=options or parent.options
+        )
+        copied_checkpoints(self._kept.saver, session_id, branch.id, where)
+        told: dict[str, JsonValue] = {
+            "session": session_id, "checkpoint": where, "events": moment.events,
+            "options": (options or parent.options).model_dump(mode="json"),
+        }  # fmt: skip
+        copied_trace(self.trace_path(session_id), self.trace_path(branch.id), moment.events, told)
+        answer = at.values.get("answer")
+        branch = branch.model_copy(
+            update={
+                "photos": tuple(at.values.get("photos") or parent.photos),
+                "parent": session_id,
+                "parent_checkpoint": where,
+                "status": "stopped" if at.next else "idle",
+                "revision": moment.revision,
+                "headline": headline_of(answer) if answer else "",
+            }
+        )
+        self._write(branch)
+        return branch
+
+    # What people make of it
+
+    def assess(self, session_id: str, assessment: Assessment) -> Assessment:
+        """Keep an analyst's verdict and notes with a session; later ones join earlier ones."""
+        self.get(session_id)
+        dated = assessment.model_copy(update={"at": assessment.at or _now()})
+        held = [*self.assessments(session_id), dated]
+        rows: dict[str, Any] = {"rows": [one.model_dump(mode="json") for one in held]}
+        self._kept.store.put(ASSESSMENTS, session_id, rows)
+        return dated
+
+    def assessments(self, session_id: str) -> list[Assessment]:
+        """Return the verdicts and notes of a session, first to latest."""
+        item = self._kept.store.get(ASSESSMENTS, session_id)
+        rows = item.value["rows"] if item else []
+        return [Assessment.model_validate_json(json.dumps(row)) for row in rows]
+
+    # Where it lies
+
+    def folder(self, session_id: str) -> Path:
+        """Return the session's folder, which may not exist yet."""
+        return self.settings.home / "sessions" / session_id
+
+    def trace_path(self, session_id: str) -> Path:
+        """Return where the session's trace lies."""
+        return self.folder(session_id) / "trace.jsonl"
+
+    @property
+    def store(self) -> SessionStore:
+        """Checkpoints and LangGraph's store."""
+        return self._kept
+
+    def close(self) -> None:
+        """Have runs stop, wait for them, and put everything away."""
+        for run in list(self._runs.values()):
+            run.stop("the server ends")
+        for run in list(self._runs.values()):
+            with contextlib.suppress(Exception):
+                run.wait(30)
+        self.geolocators.close()
+        self._kept.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _seen(self, info: SessionInfo) -> SessionInfo:
+        if info.status == "busy" and not self._is_written(info.id):
+            return info.model_copy(update={"status": "stopped"})
+        return info
+
+    def _write(self, info: SessionInfo) -> None:
+        self._kept.store.put(SESSIONS, info.id, info.model_dump(mode="json"))
+
+    def _config(
+        self, session_id: str, geolocator: Geolocator, checkpoint_id: str = ""
+    ) -> RunnableConfig:
+        config = run_config(geolocator.budget.steps)
+        config["configurable"] = {"thread_id": session_id, "checkpoint_ns": ""}
+        if checkpoint_id:
+            config["configurable"]["checkpoint_id"] = checkpoint_id
+        return config
+
+    def _ended(self, run: SessionRun, lock: int) -> None:
+        """Note what became of a run, and let others write."""
+        try:
+            info = self.get(run.session_id)
+            update: dict[str, Any] = {"status": run.status, "updated": _now()}
+            if run.answer is not None:
+                update |= {"revision": run.answer.revision, "headline": headline_of(run.answer)}
+            if run.error is not None:
+                update["error"] = printable(str(run.error), 500)
+            self._write(info.model_copy(update=update))
+        except GeolocationError as error:
+            logger.warning("session %s: %s", run.session_id, error)
+        finally:
+            os.close(lock)
+
+    def _locked(self, session_id: str) -> int:
+        """Return the open lock file of a session; closing it lets others write.
+
+        Raises:
+            SessionBusyError: somebody else holds it.
+        """
+        self.folder(session_id).mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.folder(session_id) / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise SessionBusyError(
+                f"session {session_id} is running; wait for it or stop it first", retryable=True
+            ) from None
+        return lock
+
+    @contextlib.contextmanager
+    def _writing(self, session_id: str) -> Iterator[None]:
+        lock = self._locked(session_id)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    def _is_written(self, session_id: str) -> bool:
+        if not self.folder(session_id).exists():
+            return False
+        try:
+            os.close(self._locked(session_id))
+        except SessionBusyError:
+            return True
+        return False
+
+    def _node_ends(self, session_id: str) -> list[tuple[int, int]]:
+        """Return (step of the graph, number of the event) where nodes ended.
+
+        The answer belongs to the node that concluded it.
+        """
+        ends: list[tuple[int, int]] = []
+        for event in self.events(session_id):
+            if event.kind == "node":
+                ends.append((int(str(event.data["step"])), event.number))
+            elif event.kind == "answer" and ends:
+                ends[-1] = (ends[-1][0], event.number)
+        return ends
+
+
+def _moment(at: StateSnapshot, ends: Sequence[tuple[int, int]]) -> Moment:
+    step = int((at.metadata or {}).get("step", -1))
+    answer = at.values.get("answer")
+    parent = at.parent_config or {}
+    return Moment(
+        checkpoint_id=str(at.config["configurable"]["checkpoint_id"]),
+        parent_id=str(parent.get("configurable", {}).get("checkpoint_id", "")),
+        step=step,
+        next=at.next,
+        at=at.created_at or "",
+        steps=len(at.values.get("steps") or ()),
+        evidence=len(at.values.get("evidence") or ()),
+        revision=answer.revision if answer else 0,
+        events=max((number for ended, number in ends if ended <= step), default=0),
+    )
+
+
+def _plain(reply: object) -> JsonValue:
+    """Return a reply as JSON for the trace."""
+    found: JsonValue = json.loads(json.dumps(reply, default=str))
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
