@@ -16,7 +16,7 @@ demo: $(VENV)/.core
 	$(BIN)/graticule demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m 'not slow' -n auto --dist worksteal --hypothesis-profile steady
+	$(BIN)/python -m pytest -m 'not slow and not clients' -n auto --dist worksteal --hypothesis-profile steady
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -1,4 +1,4 @@
-"""A list that grows while many follow it, each from where it wants, threads and event loops alike."""
+"""A list that grows while many follow it, threads and event loops alike, each from where it wants."""
 
 import asyncio
 import threading
@@ -53,7 +53,8 @@ class Feed(Generic[T]):
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._items) > after or self._closed)
+                while len(self._items) <= after and not self._closed:
+                    self._changed.wait()
                 found = self._items[after:]
             if not found:
                 return

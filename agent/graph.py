@@ -1,7 +1,8 @@
 """The state machine, wiring only.
 
 START -> observe -> prior -> prime -> decide --tool calls--> act --> decide ...; what a person says
-after an answer comes in through `follow_up` instead; a question to the analyst waits in `ask`; a commit or a spent budget leads to diversify -> verify -> conclude -> END.
+after an answer comes in through `follow_up` instead; a question to the analyst waits in `ask`; a
+commit or a spent budget leads to diversify -> verify -> conclude -> END.
 With several trajectories, `explore` runs that loop several times instead.
 """
 

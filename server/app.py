@@ -1,0 +1,34 @@
+"""The HTTP application: one FastAPI app of all faces."""
+
+from fastapi import FastAPI
+
+from agent.sessions import Sessions
+from server import (
+    assistants,
+    completions,
+    exports,
+    galleries,
+    locating,
+    operations,
+    runs,
+    threads,
+)
+from server.context import Context
+
+ROUTERS = (
+    operations.router, locating.router, galleries.router, exports.router, completions.router,
+    assistants.router, threads.router, runs.router,
+)  # fmt: skip
+
+
+def make_app(sessions: Sessions) -> FastAPI:
+    """Return the application around sessions, which whoever made them closes.
+
+    Args:
+        sessions: what all faces share.
+    """
+    app = FastAPI(title="Graticule", docs_url=None, redoc_url=None)
+    app.state.context = Context(sessions, sessions.settings)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,5 @@
+"""LangGraph's assistants: the recipes that a run may follow."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""One photo in, one answer out."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

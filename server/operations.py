@@ -1,0 +1,5 @@
+"""Health, readiness, metrics."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

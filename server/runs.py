@@ -1,0 +1,5 @@
+"""LangGraph's runs and their streams."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
