@@ -14,6 +14,7 @@ from server import (
     threads,
 )
 from server.context import Context
+from server.installing import install
 
 ROUTERS = (
     operations.router, locating.router, galleries.router, exports.router, completions.router,
@@ -31,4 +32,5 @@ def make_app(sessions: Sessions) -> FastAPI:
     app.state.context = Context(sessions, sessions.settings)
     for router in ROUTERS:
         app.include_router(router)
+    install(app)
     return app
