@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from agent.abstain import Rule
     from agent.geolocator import Ask, Geolocator
+    from agent.model_settings import ModelSettings
     from agent.settings import Settings
 
 POINTS = ("loss", "mode", "mean", "medoid")
@@ -112,14 +113,12 @@ class Chosen:
         from agent.geolocator import Geolocator
 
         if self.download:
-            _download(self._encoder_needed(settings), settings, quiet=quiet)
-        settings = self._settled(settings)
-        named = {"name": self.model, "url": self.model_url}
-        chosen = {key: value for key, value in named.items() if value}
+            self.get_weights(settings, quiet=quiet)
+        settings = self.settled(settings)
         return Geolocator(
             self.galleries,
             recipe=self.recipe,
-            model=settings.model.model_copy(update=chosen),
+            model=self.model_settings(settings),
             settings=settings,
             trajectories=self.trajectories,
             ask=ask,
@@ -127,7 +126,16 @@ class Chosen:
             places=self.places,
         )
 
-    def _settled(self, settings: "Settings") -> "Settings":
+    def get_weights(self, settings: "Settings", *, quiet: bool) -> None:
+        """Download what the encoder that is needed lacks."""
+        _download(self._encoder_needed(settings), settings, quiet=quiet)
+
+    def model_settings(self, settings: "Settings") -> "ModelSettings":
+        """Return the settings of the model, with the name and address that were given."""
+        named = {"name": self.model, "url": self.model_url}
+        return settings.model.model_copy(update={key: one for key, one in named.items() if one})
+
+    def settled(self, settings: "Settings") -> "Settings":
         """Return the settings with what these options say instead."""
         loss: dict[str, float] = {}
         if self.abstain_cost is not None:
