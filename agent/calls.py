@@ -16,7 +16,7 @@ from agent.answer import Step
 from agent.dependence import adopted
 from agent.listening import tell
 from agent.model_use import hear
-from agent.state import State
+from agent.state import State, spoken
 from agent.trace import EventKind
 from geo.errors import GeolocationError, UnavailableError
 from tools.evidence import Box, Evidence, ToolError, ToolOutcome
@@ -215,7 +215,7 @@ def _refuse_unsaid(hint: str, state: State) -> None:
     """Take for a hint only what a person said: a model's own idea weighs as its own."""
     replies = (step.data.get("reply") for step in state["steps"] if step.tool == "ask_analyst")
     said = [state.get("hint", ""), *(reply for reply in replies if isinstance(reply, str))]
-    said += [str(step.arguments.get("message", "")) for step in state["steps"]]
+    said += spoken(state["messages"])
     words = " ".join(hint.split()).casefold()
     if not any(words in " ".join(one.split()).casefold() for one in said):
         given = f"the hint is {said[0]!r:.100}" if said[0] else "there is no hint"

@@ -1,4 +1,4 @@
-"""A list that grows while many follow it, threads and event loops alike, each from where it wants."""
+"""A list that grows while many follow it, threads and event loops alike, each as it likes."""
 
 import asyncio
 import threading

@@ -1,5 +1,6 @@
 """What a person says after an answer becomes evidence, and pictures to look at again."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ from agent.budget import Budget, Spent, left_of
 from agent.calls import announce
 from agent.images import image_in_messages, without_images
 from agent.model_use import ModelUse
-from agent.state import State
-from agent.turns import is_ours, ours
+from agent.state import State, is_ours
+from agent.turns import ours
 from agent.words import belief_text
 from encoders.photo_file import printable
 from geo.errors import InputError
@@ -25,6 +26,15 @@ from tools.workbench import Workbench
 FOLLOW_UP = "follow_up"
 """Stands for the tool in steps that hold what a person said."""
 LONGEST_SAID = 500
+SAME_PLACE = re.compile(
+    r"same (place|spot|location|site|street|road|house|building|village|town|city|square|scene)"
+    r"|(another|second|other|further|different|more) (view|angle|side|perspective|shot)"
+    r"|(another|second|one more) (photo|picture|image)( taken)?"
+    r" (of it|of this|of the|from there|there)"
+    r"|also (taken )?(there|here)",
+    re.IGNORECASE,
+)
+"""What people say of a photo that belongs to the one before."""
 FRESH_TOOLS = (
     "read_metadata", "read_text", "search_similar_photos", "search_cells", "search_places",
 )  # fmt: skip
@@ -42,8 +52,14 @@ def unheard(state: State) -> list[HumanMessage]:
 
 
 def is_follow_up(state: State) -> bool:
-    """Whether the session investigates a photo already, and something is said about it."""
+    """Whether the session investigates a photo already, and something is said about it.
+
+    A photo in a message is another question, unless its words say that it shows the same place.
+    """
     if not state.get("photos") or state.get("anew"):
+        return False
+    shown = [message for message in unheard(state) if image_in_messages([message]) is not None]
+    if shown and not any(SAME_PLACE.search(message.text) for message in shown):
         return False
     said = any(state.get(key) for key in ("views", "region", "withdraw", "restore"))
     return said or bool(unheard(state))

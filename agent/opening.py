@@ -17,8 +17,8 @@ from agent.drivers import Driver
 from agent.images import image_in_messages, without_images
 from agent.model_use import ModelUse
 from agent.recipes import Recipe
-from agent.state import InputState, State
-from agent.turns import OPENING, is_ours, ours
+from agent.state import InputState, State, spoken
+from agent.turns import OPENING, ours
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from tools.evidence import short_id
@@ -42,7 +42,8 @@ def opened(
     """
     began = time.monotonic()
     given = state.get("messages", [])
-    hint = state.get("hint") or _words_of(given)
+    # Who converses reads the person's words as they stand.
+    hint = state.get("hint") or ("" if driver.converses else _words_of(given))
     photo_id = _photo_of(state, bench)
     photo = bench.photos.get(photo_id)
     load_libraries()
@@ -155,8 +156,8 @@ def _encoder(bench: Workbench) -> dict[str, str]:
 
 def _words_of(messages: Sequence[AnyMessage]) -> str:
     """Return what a person wrote beside the photo: a claim about the place, if it is one."""
-    said = [m.text for m in messages if isinstance(m, HumanMessage) and not is_ours(m)]
-    return printable(" ".join(" ".join(said[-1:]).split()), MAX_HINT_LETTERS)
+    said = " ".join(spoken(messages)[-1:])
+    return printable(" ".join(said.split()), MAX_HINT_LETTERS)
 
 
 def _photo_of(state: InputState, bench: Workbench) -> str:

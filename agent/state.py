@@ -17,6 +17,8 @@ from agent.model_use import ModelUse
 from tools.evidence import Evidence, Rejection
 
 T = TypeVar("T")
+OURS = "do-not-render-"
+"""Begins the ids of the machine's own messages to its driver: chat front ends hide them by it."""
 
 
 class InputState(TypedDict):
@@ -51,6 +53,16 @@ def merge_evidence(held: list[Evidence], new: list[Evidence]) -> list[Evidence]:
             known.add(item.id)
             merged.append(item)
     return merged
+
+
+def is_ours(message: AnyMessage) -> bool:
+    """Whether a message is the machine's own to its driver, and no person's."""
+    return (message.id or "").startswith(OURS)
+
+
+def spoken(messages: Iterable[AnyMessage]) -> list[str]:
+    """Return what a person wrote, message by message."""
+    return [one.text for one in messages if one.type == "human" and not is_ours(one)]
 
 
 def counting(evidence: Iterable[Evidence], withdrawn: Iterable[str]) -> list[Evidence]:

@@ -13,14 +13,12 @@ from agent.asking import Problem
 from agent.budget import Budget, left_of
 from agent.calls import announce
 from agent.conflicts import find_conflicts
-from agent.state import State
+from agent.state import OURS, State
 from agent.words import belief_text
 from tools.evidence import Evidence
 
 REPEATED = "repeated-call"
 COMMIT = "commit_location"
-OURS = "do-not-render-"
-"""Begins the ids of the machine's own messages to its driver: chat front ends hide them by it."""
 OPENING = "the photo to locate"
 """Caption of the photo in the message that a run begins with."""
 PICTURES = 4
@@ -30,11 +28,6 @@ PICTURES = 4
 def ours(content: str | list[Any]) -> HumanMessage:
     """Return a message of the machine's own to its driver."""
     return HumanMessage(content, id=f"{OURS}{uuid.uuid4()}")
-
-
-def is_ours(message: AnyMessage) -> bool:
-    """Whether a message is the machine's own, and no person's."""
-    return (message.id or "").startswith(OURS)
 
 
 def of_this_run(messages: Sequence[AnyMessage]) -> list[AnyMessage]:

@@ -396,7 +396,8 @@ def test_an_earlier_checkpoint_can_be_gone_on_from(make: Make) -> None:
 def test_the_drawing_shows_the_machine(make: Make) -> None:
     drawn = make().get_graph().draw_mermaid()
     for arrow in (
-        "__start__ --> observe", "observe --> prior", "prior --> prime", "prime -.-> decide",
+        "__start__ -.-> observe", "__start__ -.-> follow_up", "follow_up --> prime",
+        "observe --> prior", "prior --> prime", "prime -.-> decide",
         "decide -.-> act", "decide -.-> ask", "ask --> act", "act -.-> decide",
         "diversify --> verify", "verify --> conclude", "conclude --> __end__",
     ):  # fmt: skip
@@ -406,7 +407,8 @@ def test_the_drawing_shows_the_machine(make: Make) -> None:
 def test_the_schemas_that_studio_shows_can_be_made(make: Make) -> None:
     graph = make()
     assert set(graph.get_input_jsonschema()["properties"]) == {
-        "photo_id", "hint", "trust_metadata", "messages",
+        "photo_id", "hint", "trust_metadata", "messages", "views", "region", "withdraw", "restore",
+        "anew",
     }  # fmt: skip
     assert "answer" in graph.get_output_jsonschema()["properties"]
 

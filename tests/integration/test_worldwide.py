@@ -65,7 +65,7 @@ def test_a_photo_is_searched_among_the_places_of_the_world(
     assert answer.radii.km_50 < 500
     assert answer.missing == ()
     identity = {"name": "globe", "fingerprint": encoder.card.fingerprint}
-    assert events[0].data["encoder"] == identity
+    assert events[1].data["encoder"] == identity
     assert answer.versions["encoder globe"] == encoder.card.fingerprint
 
 
@@ -110,7 +110,7 @@ def test_an_encoder_that_cannot_be_reached_is_missing_evidence(tmp_path: Path, p
     with Geolocator(settings=Settings(home=tmp_path), encoder=GlobeEncoder()) as geolocator:
         geolocator.bench.open_encoder = down
         events = list(geolocator.stream(photo))
-    assert events[0].data["encoder"] == {"unavailable": "service does not answer; start it"}
+    assert events[1].data["encoder"] == {"unavailable": "service does not answer; start it"}
     answer = answer_of(events[-1])
     assert answer.status == "undetermined"
     (step,) = (step for step in answer.steps if step.tool == "search_places")

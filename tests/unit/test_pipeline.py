@@ -27,6 +27,7 @@ def state(**changes: Any) -> State:
         "steps": [],
         "belief": None,
         "spent": Spent(),
+        "revision": 0,
     }
     return cast("State", {**values, **changes})
 

@@ -25,6 +25,14 @@ BUDGET = "4 turns, 12 tool calls, 90,000 tokens, 61 seconds left"
 SAMPLES: dict[str, dict[str, str | int]] = {
     "commit": {"evidence": EVIDENCE, "belief": BELIEF, "budget": BUDGET},
     "diversify": {"references": "The 2 that look most like this photo: ..."},
+    "follow-up": {
+        "said": "'It is not Spain.'",
+        "understood": "e1a2b3c4d5f The person says that it is not ES.",
+        "photos": "3f3f3f3f3f3f: another photo of the same place",
+        "withdrawn": "e5d4c3b2a1f",
+        "belief": BELIEF,
+        "budget": BUDGET,
+    },
     "nudge": {"problems": "unknown-tool: there is no tool 'google'; choose from read_text, zoom"},
     "observe": {
         "photo_id": PHOTO,
@@ -62,6 +70,7 @@ SAMPLES: dict[str, dict[str, str | int]] = {
 }
 OPTIONAL = {
     "diversify": ("references",),
+    "follow-up": ("said", "understood", "photos", "withdrawn"),
     "references": ("dissimilar", "spread"),
     "reflect": ("distance",),
     "turn": ("budget", "belief", "conflicts", "pictures"),
@@ -69,6 +78,7 @@ OPTIONAL = {
 WAYS_OUT = {
     "commit": "`undetermined`",
     "diversify": "null",
+    "follow-up": "cannot tell",
     "nudge": "`undetermined`",
     "observe": "`undetermined`",
     "prior": "cannot tell",

@@ -43,6 +43,16 @@ SAMPLES: dict[str, dict[str, JsonValue]] = {
     "conflict": {"first_text": HOSTILE, "second_text": HOSTILE, "distance_km": 412.0},
     "question": {"action": "ask_analyst", "args": {"question": HOSTILE}},
     "notice": {"text": HOSTILE},
+    "setup": {"at": "2026-01-02T03:04:05+00:00", "recipe": {"name": HOSTILE}},
+    "message": {
+        "text": HOSTILE, "photos": ["a"], "region": {"type": "Polygon"}, "withdraw": ["e1"],
+        "restore": [HOSTILE],
+    },
+    "node": {"node": "act", "step": 4, "seconds": 0.2, "spent": None},
+    "reply": {"reply": HOSTILE},
+    "stopped": {"why": HOSTILE},
+    "resumed": {"step": 4, "checkpoint": HOSTILE},
+    "fork": {"session": HOSTILE, "checkpoint": "c", "events": 3},
     "trajectory": {
         "number": 2, "start": "the photo alone", "latitude": 1.0, "longitude": 2.0, "chosen": True,
         "why": HOSTILE,
