@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from agent.abstain import AnswerLoss, Rule
 from agent.budget import Budget
 from agent.model_settings import ModelSettings
+from agent.server_settings import ServerSettings
 from geo.errors import ConfigError
 from geo.paths import home
 
@@ -42,8 +43,12 @@ class Settings(BaseSettings):
     """How belief's point is chosen, instead of the recipe's way: loss, mode, mean or medoid."""
     overpass_url: str = ""
     """Address of an Overpass server's interpreter, for `find_related_places`; none is public."""
+    server: ServerSettings = ServerSettings()
+    """What the HTTP server takes upon itself, and from whom."""
     sessions_url: SecretStr = SecretStr("")
     """`postgresql://USER@HOST/DATABASE` for sessions; empty for a file in the home folder."""
+    disclosure: Literal["exact", "city", "region", "country", "none"] = "exact"
+    """How finely reports and exports may tell places at most, see `agent.disclosure`."""
     qdrant_url: str = ""
     """Address of a Qdrant server, for `doctor`."""
     qdrant_api_key: SecretStr = SecretStr("")
