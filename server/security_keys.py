@@ -195,6 +195,19 @@ class KeyRing:
         self._seen = None
 
 
+def scopes_of(text: str) -> tuple[Scope, ...]:
+    """Read scopes as the command line has them, such as `read,write`.
+
+    Raises:
+        InputError: one is not known, or there is none.
+    """
+    named = [word.strip() for word in text.split(",") if word.strip()]
+    found = tuple(one for one in SCOPES if one in named)
+    if not found or set(named) - set(found):
+        raise InputError(f"scopes {printable(text, 60)!r}; choose from {', '.join(SCOPES)}")
+    return found
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
