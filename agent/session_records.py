@@ -1,14 +1,15 @@
 """What is known of a session: pure data."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from agent.abstain import Rule
-from agent.answer import Answer
+from agent.answer import LEAD_NOT_PROOF, Radii
+from agent.belief import Status
 from agent.budget import Budget
 from geo.errors import InputError, UnavailableError
-from tools.evidence import Record, Share
+from tools.evidence import Latitude, Longitude, Record, Share
 
 SessionStatus = Literal["new", "busy", "idle", "waiting", "stopped", "error"]
 """`idle` has answered; `waiting` asked the analyst; `stopped` and `error` can be resumed."""
@@ -123,27 +124,75 @@ class Moment(Record):
 
 
 class EvidencePair(Record):
-    """A piece of evidence that two branches hold, or one of them."""
+    """A piece of evidence that two answers hold, or one of them.
+
+    Attributes:
+        id: by which both know it: the same content has the same id.
+        first, second: weight it counts with in either, 0 where it is shown without effect or
+            withdrawn; None where it is not held.
+    """
 
     id: str
     tool: str
     summary: str
-    first: bool
-    second: bool
+    first: Share | None = None
+    second: Share | None = None
 
 
-class Comparison(NamedTuple):
-    """Two answers side by side.
+class Side(Record):
+    """One of two sessions that are compared, at one of its revisions.
+
+    Attributes:
+        session, name: whose answer it is.
+        revision: of the answer.
+        headline: of the answer, such as `Near Lisbon, Portugal`.
+        tool_calls, tokens_in, tokens_out, seconds: of all its runs up to that revision.
+        said: what the person said or replied since both branched, or at all where they did not.
+    """
+
+    session: str
+    name: str
+    revision: int
+    status: Status
+    headline: str
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    radii: Radii | None = None
+    recipe: str
+    driver: str
+    evidence: int
+    tool_calls: int
+    tokens_in: int
+    tokens_out: int
+    seconds: float
+    said: tuple[str, ...] = ()
+
+
+class Comparison(Record):
+    """Two answers side by side; neither is taken for the truth.
 
     Attributes:
         distance_km: between their coordinates, WGS84; None where one has none.
-        evidence: of both, those that only one holds first.
-        shares: share of the first's belief within the second's 95 % radius is not known from
-            answers alone; here are the shares of countries in both, by code.
+        changes: from the first to the second in words, see `agent.answer_changes`.
+        shares: of countries in both, by ISO 3166-1 alpha-2 code, the largest first; 0 where an
+            answer does not list the country.
+        evidence: of both; what only one holds or counts comes first.
+        options: those that differ, as text.
+        same_photos: whether both investigate the same photos.
+        common_events: events of the trace that both share, hash by hash; 0 for strangers.
+        branched_at: the checkpoint they branched at, where one was forked from the other or both
+            from a third; empty otherwise.
+        caution: both are leads, not proof.
     """
 
-    first: Answer
-    second: Answer
+    first: Side
+    second: Side
     distance_km: float | None
-    evidence: tuple[EvidencePair, ...]
+    changes: tuple[str, ...]
     shares: dict[str, tuple[Share, Share]]
+    evidence: tuple[EvidencePair, ...]
+    options: dict[str, tuple[str, str]]
+    same_photos: bool
+    common_events: int
+    branched_at: str
+    caution: str = LEAD_NOT_PROOF
