@@ -7,6 +7,7 @@ from it, so that a run killed at any moment leaves a trace that is never behind 
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
@@ -19,9 +20,10 @@ from agent.answer import Answer
 from agent.feed import Feed
 from agent.graph import Graph
 from agent.listening import listening
+from agent.session_store import STORAGE_ERRORS
 from agent.state import InputState
 from agent.trace import Event, EventKind, Trace
-from geo.errors import GeolocationError
+from geo.errors import GeolocationError, UnavailableError
 
 RunStatus = Literal["busy", "idle", "waiting", "stopped", "error"]
 Asked = InputState | Command[Any] | None
@@ -71,6 +73,7 @@ class SessionRun:
         self.id, self.session_id = run_id, session_id
         self.status: RunStatus = "busy"
         self.answer: Answer | None = None
+        self.photos: tuple[str, ...] = ()
         self.question: dict[str, Any] | None = None
         self.error: Exception | None = None
         self.parts: Feed[Part] = Feed()
@@ -159,6 +162,7 @@ class SessionRun:
         for part in stream:
             if part["type"] == "values":
                 answer = part["data"].get("answer")
+                self.photos = tuple(part["data"].get("photos") or ())
                 if waiting := part["interrupts"]:
                     self.question = waiting[0].value
             if part["type"] in self._modes:
@@ -173,10 +177,20 @@ class SessionRun:
             self.tell("answer", json.loads(self.answer.model_dump_json()))
 
     def _fail(self, error: Exception) -> None:
+        error = _explained(error)
         self.status, self.error = "error", error
         ours = isinstance(error, GeolocationError)
         message = str(error) if ours else f"a fault in the program: {type(error).__name__}: {error}"
-        try:
+        # Where the trace's own disk is full, `wait` tells of the first error.
+        with suppress(GeolocationError):
             self.tell("error", {"type": type(error).__name__, "message": message[:2000]})
-        except GeolocationError:
-            return  # the trace's own disk is full: `wait` tells of the first error
+
+
+def _explained(error: Exception) -> Exception:
+    """Return an error of what keeps the sessions as one that says what to do."""
+    if type(error).__module__.partition(".")[0] not in STORAGE_ERRORS:
+        return error
+    return UnavailableError(
+        f"the session cannot be kept ({error}); free the disk or start the database, then resume",
+        retryable=True,
+    )

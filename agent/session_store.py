@@ -3,12 +3,15 @@
 Checkpoints are compressed: each holds the whole state again, most of which the one before had.
 """
 
+import fcntl
+import os
 import sqlite3
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.checkpoints import RECORDS
 from geo.errors import InputError, UnavailableError
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
 SUFFIX = "+zlib"
+STORAGE_ERRORS = ("sqlite3", "psycopg")
+"""Modules whose errors tell of a full disk or a server that went away."""
 BUSY_S = 30.0
 """How long another process may hold the file before a write gives up."""
 
@@ -43,18 +48,40 @@ class CompressedSerializer:
         return self._plain.loads_typed((kind, packed))
 
 
+class SessionLock(Protocol):
+    """Held by who writes to a session."""
+
+    def close(self) -> None:
+        """Let others write."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileLock:
+    """An open file that no other process has locked."""
+
+    descriptor: int
+
+    def close(self) -> None:
+        """Let others write."""
+        os.close(self.descriptor)
+
+
 @dataclass(frozen=True)
 class SessionStore:
     """Checkpoints, and beside them what is known of sessions.
 
     Attributes:
         saver: LangGraph's checkpointer.
-        store: LangGraph's key-value store.
-        close: puts both away.
+        items: LangGraph's key-value store.
+        lock: returns a session's lock, or None where somebody else writes to it; it ends with the
+            process, however that ends.
+        close: puts all of it away.
     """
 
     saver: "BaseCheckpointSaver[Any]"
-    store: "BaseStore"
+    items: "BaseStore"
+    lock: Callable[[str], "SessionLock | None"]
     close: Callable[[], None]
 
 
@@ -107,7 +134,19 @@ def _sqlite(path: Path) -> SessionStore:
         for connection in connections:
             connection.close()
 
-    return SessionStore(saver, store, close)
+    return SessionStore(saver, store, partial(_file_lock, path.parent / "sessions"), close)
+
+
+def _file_lock(root: Path, session_id: str) -> FileLock | None:
+    folder = root / session_id
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return FileLock(descriptor)
 
 
 def _postgres(url: str) -> SessionStore:
@@ -139,4 +178,15 @@ def _postgres(url: str) -> SessionStore:
             "GRATICULE_SESSIONS_URL",
             retryable=True,
         ) from None
-    return SessionStore(saver, store, pool.close)
+
+    def lock(session_id: str) -> SessionLock | None:
+        # A connection of its own: the server lets go of the lock where that ends.
+        held = Connection.connect(url, autocommit=True)
+        told = held.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [session_id])
+        row = told.fetchone()
+        if row and row[0]:
+            return held
+        held.close()
+        return None
+
+    return SessionStore(saver, store, lock, pool.close)

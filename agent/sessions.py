@@ -5,16 +5,11 @@ A session is a folder `sessions/ID` with the trace, and what LangGraph keeps of 
 """
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
-import re
-import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,32 +25,22 @@ from agent.geolocators import Geolocators
 from agent.graph import Graph, run_config
 from agent.report_page import headline_of
 from agent.session_fork import copied_checkpoints, copied_trace
-from agent.session_records import (
-    Assessment,
-    Moment,
-    SessionBusyError,
-    SessionInfo,
-    SessionOptions,
-    UnknownSessionError,
-)
+from agent.session_records import Moment, SessionInfo, SessionOptions, UnknownSessionError
 from agent.session_run import Asked, SessionRun
-from agent.session_store import SessionStore, open_store
+from agent.session_shelf import SessionShelf, now
+from agent.session_store import SessionLock, SessionStore
 from agent.settings import Settings
 from agent.state import InputState
 from agent.trace import Event, Trace, read_trace
 from encoders.photo_file import printable
-from geo.errors import GeolocationError, InputError
-from tools.photos import PhotoStore
+from geo.errors import InputError
 
 logger = logging.getLogger(__name__)
-SESSIONS, ASSESSMENTS = ("sessions",), ("assessments",)
-"""Namespaces of LangGraph's store."""
-MOST_LISTED = 100_000
-LONGEST_NAME = 200
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ENDED_KEPT = 64
+"""Runs of this process that may still be followed after their end."""
 
 
-class Sessions:
+class Sessions(SessionShelf):
     """All sessions of one home folder or one PostgreSQL database.
 
     Args:
@@ -70,149 +55,10 @@ class Sessions:
         geolocators: Geolocators | None = None,
         store: SessionStore | None = None,
     ) -> None:
-        self.settings = settings
-        self.photos = PhotoStore(settings.photos)
+        super().__init__(settings, store)
         self.geolocators = geolocators or Geolocators(settings)
-        self._kept = store or open_store(settings.sessions_url.get_secret_value(), settings.home)
         self._runs: dict[str, SessionRun] = {}
         self._lock = threading.Lock()
-
-    # What there is
-
-    def create(
-        self,
-        photo: Path | str | bytes | None = None,
-        *,
-        name: str = "",
-        options: SessionOptions | None = None,
-        session_id: str = "",
-        metadata: dict[str, JsonValue] | None = None,
-    ) -> SessionInfo:
-        """Begin a session, with a photo or without one yet.
-
-        Args:
-            photo: path or bytes of an image; `send` begins to locate it.
-            name: for people; the photo's name by default.
-            options: how its runs investigate.
-            session_id: a UUID; a new one by default.
-            metadata: a client's own.
-
-        Raises:
-            InputError: the photo cannot be used, or the id is taken or no UUID.
-        """
-        session_id = session_id or str(uuid.uuid4())
-        if not _ID.fullmatch(session_id):
-            raise InputError(
-                f"session id {session_id!r:.80} is no UUID in lower case; leave it out"
-            )
-        if self._kept.store.get(SESSIONS, session_id) is not None:
-            raise InputError(f"there is a session {session_id} already; leave the id out")
-        held = self.photos.add(Path(photo) if isinstance(photo, str) else photo) if photo else None
-        now = _now()
-        info = SessionInfo(
-            id=session_id,
-            name=printable(name or (held.name if held else ""), LONGEST_NAME),
-            created=now,
-            updated=now,
-            photos=(held.id,) if held else (),
-            options=options or SessionOptions(),
-            metadata=metadata or {},
-        )
-        self._write(info)
-        return info
-
-    def get(self, session_id: str) -> SessionInfo:
-        """Return what is known of a session.
-
-        Raises:
-            UnknownSessionError: there is none of this id.
-        """
-        item = self._kept.store.get(SESSIONS, session_id)
-        if item is None:
-            raise UnknownSessionError(
-                f"there is no session {printable(session_id, 60)!r}; `graticule sessions list` "
-                "shows those there are"
-            )
-        info = SessionInfo.model_validate_json(json.dumps(item.value))
-        if info.status == "busy" and not self._is_written(session_id):
-            return info.model_copy(update={"status": "stopped"})  # its process was killed
-        return info
-
-    def find(self, prefix: str) -> SessionInfo:
-        """Return the session whose id begins so, or whose name is this.
-
-        Raises:
-            UnknownSessionError: there is none, or several.
-        """
-        if _ID.fullmatch(prefix):
-            return self.get(prefix)
-        found = [one for one in self.search() if one.id.startswith(prefix) or one.name == prefix]
-        if len(found) == 1:
-            return found[0]
-        told = f"{len(found)} sessions fit" if found else "there is no session"
-        raise UnknownSessionError(
-            f"{told} {printable(prefix, 60)!r}; give an id that `graticule sessions list` shows"
-        )
-
-    def search(
-        self, query: str = "", limit: int = MOST_LISTED, offset: int = 0
-    ) -> list[SessionInfo]:
-        """Return sessions, the latest first.
-
-        Args:
-            query: words, all of which occur in name, headline or id.
-            limit: at most so many.
-            offset: of the first.
-        """
-        items = self._kept.store.search(SESSIONS, limit=MOST_LISTED)
-        rows = [SessionInfo.model_validate_json(json.dumps(item.value)) for item in items]
-        words = query.casefold().split()
-        found = [
-            row for row in rows
-            if all(word in f"{row.name} {row.headline} {row.id}".casefold() for word in words)
-        ]  # fmt: skip
-        found.sort(key=lambda row: row.updated, reverse=True)
-        return [self._seen(row) for row in found[offset : offset + limit]]
-
-    def update(
-        self,
-        session_id: str,
-        *,
-        name: str | None = None,
-        options: SessionOptions | None = None,
-        metadata: dict[str, JsonValue] | None = None,
-    ) -> SessionInfo:
-        """Rename a session, or change how its next runs investigate.
-
-        Raises:
-            UnknownSessionError: there is none of this id.
-        """
-        changed = {"name": None if name is None else printable(name, LONGEST_NAME),
-                   "options": options, "metadata": metadata}  # fmt: skip
-        given = {key: value for key, value in changed.items() if value is not None}
-        info = self.get(session_id).model_copy(update={**given, "updated": _now()})
-        self._write(info)
-        return info
-
-    def delete(self, session_id: str) -> None:
-        """Delete a session: checkpoints, trace, and the photos that no other session has.
-
-        Raises:
-            UnknownSessionError: there is none of this id.
-            SessionBusyError: it is running.
-        """
-        info = self.get(session_id)
-        with self._writing(session_id):
-            self._kept.saver.delete_thread(session_id)
-            self._kept.store.delete(SESSIONS, session_id)
-            self._kept.store.delete(ASSESSMENTS, session_id)
-            shutil.rmtree(self.folder(session_id), ignore_errors=True)
-        others = {photo for one in self.search() for photo in one.photos}
-        for photo in info.photos:
-            if photo not in others:
-                self.photos.remove(photo)
-
-    # What it does
 
     def send(
         self,
@@ -249,17 +95,21 @@ class Sessions:
         ids = tuple(one.id for one in held)
         if not info.photos and not ids:
             raise InputError("no photo in this session yet; send one")
+        if info.status == "waiting" and not (ids or region or withdraw or restore):
+            return self.resume(session_id, text, modes=modes)
         first = info.revision == 0 and info.status in ("new", "error") and not withdraw
         if first and not info.photos:
             info = info.model_copy(update={"photos": ids[:1], "name": info.name or held[0].name})
             ids = ids[1:]
-        asked = InputState(views=list(ids), trust_metadata=info.options.trust_metadata)
+        asked = InputState(
+            photo_id=info.photos[0], views=list(ids), trust_metadata=info.options.trust_metadata
+        )
         if first:
-            asked["photo_id"], asked["hint"] = info.photos[0], text
-        else:
-            if not (text.strip() or ids or region or withdraw or restore):
-                raise InputError("nothing is said; write a message, or give a photo or a region")
-            asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))] if text.strip() else []
+            asked["hint"] = text
+        elif not (text.strip() or ids or region or withdraw or restore):
+            raise InputError("nothing is said; write a message, or give a photo or a region")
+        elif text.strip():
+            asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))]
         if region:
             asked["region"] = region
         if withdraw or restore:
@@ -330,25 +180,43 @@ class Sessions:
         try:
             config = self._config(session_id, geolocator, checkpoint_id)
             trace = Trace(self.trace_path(session_id), onward=True)
-            self._write(info.model_copy(update={"status": "busy", "error": "", "updated": _now()}))
+            self._write(info.model_copy(update={"status": "busy", "error": "", "updated": now()}))
             run = SessionRun(
                 run_id or str(uuid.uuid4()), session_id, self.graph(geolocator), asked, config,
                 trace, modes=modes, limits=limits, ended=lambda run: self._ended(run, lock),
             )  # fmt: skip
+            run.tell("setup", {**geolocator.setup(), "session": session_id, "run": run.id})
+            self._begin(run, asked, said, checkpoint_id)
         except BaseException:
-            os.close(lock)
+            lock.close()
             raise
-        run.tell("setup", {**geolocator.setup(), "session": session_id, "run": run.id})
+        with self._lock:
+            self._forget()
+            self._runs[session_id] = run
+        return run.start()
+
+    def _begin(
+        self,
+        run: SessionRun,
+        asked: Asked,
+        said: dict[str, JsonValue] | None,
+        checkpoint_id: str,
+    ) -> None:
+        """Note in the trace what a run begins with."""
         if said is not None:
             run.tell("message", said)
         elif isinstance(asked, Command):
             run.tell("reply", {"reply": _plain(asked.resume)})
         elif asked is None:
-            step = self.snapshot(session_id, checkpoint_id).metadata or {}
-            run.tell("resumed", {"step": step.get("step", -1), "checkpoint": checkpoint_id})
-        with self._lock:
-            self._runs[session_id] = run
-        return run.start()
+            metadata = self.snapshot(run.session_id, checkpoint_id).metadata or {}
+            step = metadata.get("step", -1)
+            run.tell("resumed", {"step": step, "checkpoint": checkpoint_id})
+
+    def _forget(self) -> None:
+        """Let go of the oldest runs that have ended."""
+        ended = [key for key, run in self._runs.items() if run.status != "busy"]
+        for key in ended[: max(0, len(ended) - ENDED_KEPT)]:
+            del self._runs[key]
 
     def running(self, session_id: str) -> SessionRun | None:
         """Return the run that goes on in this process, or the latest one that ended here."""
@@ -362,11 +230,9 @@ class Sessions:
         run.stop()
         return True
 
-    # What became of it
-
     def graph(self, geolocator: Geolocator) -> Graph:
         """Return a geolocator's graph with the checkpoints of these sessions."""
-        return self.geolocators.graph(geolocator, self._kept.saver)
+        return self.geolocators.graph(geolocator, self.store.saver)
 
     def snapshot(self, session_id: str, checkpoint_id: str = "") -> StateSnapshot:
         """Return LangGraph's state of a session, the latest or that of a checkpoint.
@@ -460,7 +326,7 @@ class Sessions:
         branch = self.create(
             name=name or f"{parent.name} (branch)", options=options or parent.options
         )
-        copied_checkpoints(self._kept.saver, session_id, branch.id, where)
+        copied_checkpoints(self.store.saver, session_id, branch.id, where)
         told: dict[str, JsonValue] = {
             "session": session_id, "checkpoint": where, "events": moment.events,
             "options": (options or parent.options).model_dump(mode="json"),
@@ -480,38 +346,6 @@ class Sessions:
         self._write(branch)
         return branch
 
-    # What people make of it
-
-    def assess(self, session_id: str, assessment: Assessment) -> Assessment:
-        """Keep an analyst's verdict and notes with a session; later ones join earlier ones."""
-        self.get(session_id)
-        dated = assessment.model_copy(update={"at": assessment.at or _now()})
-        held = [*self.assessments(session_id), dated]
-        rows: dict[str, Any] = {"rows": [one.model_dump(mode="json") for one in held]}
-        self._kept.store.put(ASSESSMENTS, session_id, rows)
-        return dated
-
-    def assessments(self, session_id: str) -> list[Assessment]:
-        """Return the verdicts and notes of a session, first to latest."""
-        item = self._kept.store.get(ASSESSMENTS, session_id)
-        rows = item.value["rows"] if item else []
-        return [Assessment.model_validate_json(json.dumps(row)) for row in rows]
-
-    # Where it lies
-
-    def folder(self, session_id: str) -> Path:
-        """Return the session's folder, which may not exist yet."""
-        return self.settings.home / "sessions" / session_id
-
-    def trace_path(self, session_id: str) -> Path:
-        """Return where the session's trace lies."""
-        return self.folder(session_id) / "trace.jsonl"
-
-    @property
-    def store(self) -> SessionStore:
-        """Checkpoints and LangGraph's store."""
-        return self._kept
-
     def close(self) -> None:
         """Have runs stop, wait for them, and put everything away."""
         for run in list(self._runs.values()):
@@ -520,7 +354,7 @@ class Sessions:
             with contextlib.suppress(Exception):
                 run.wait(30)
         self.geolocators.close()
-        self._kept.close()
+        self.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -533,14 +367,6 @@ class Sessions:
     ) -> None:
         self.close()
 
-    def _seen(self, info: SessionInfo) -> SessionInfo:
-        if info.status == "busy" and not self._is_written(info.id):
-            return info.model_copy(update={"status": "stopped"})
-        return info
-
-    def _write(self, info: SessionInfo) -> None:
-        self._kept.store.put(SESSIONS, info.id, info.model_dump(mode="json"))
-
     def _config(
         self, session_id: str, geolocator: Geolocator, checkpoint_id: str = ""
     ) -> RunnableConfig:
@@ -550,54 +376,22 @@ class Sessions:
             config["configurable"]["checkpoint_id"] = checkpoint_id
         return config
 
-    def _ended(self, run: SessionRun, lock: int) -> None:
+    def _ended(self, run: SessionRun, lock: SessionLock) -> None:
         """Note what became of a run, and let others write."""
         try:
             info = self.get(run.session_id)
-            update: dict[str, Any] = {"status": run.status, "updated": _now()}
+            update: dict[str, Any] = {"status": run.status, "updated": now()}
+            if run.photos:
+                update["photos"] = tuple(dict.fromkeys((*run.photos, *info.photos)))
             if run.answer is not None:
                 update |= {"revision": run.answer.revision, "headline": headline_of(run.answer)}
             if run.error is not None:
                 update["error"] = printable(str(run.error), 500)
             self._write(info.model_copy(update=update))
-        except GeolocationError as error:
-            logger.warning("session %s: %s", run.session_id, error)
+        except Exception:  # of SQLite, PostgreSQL, the disk: the trace and checkpoints have it all
+            logger.exception("what became of session %s could not be noted", run.session_id)
         finally:
-            os.close(lock)
-
-    def _locked(self, session_id: str) -> int:
-        """Return the open lock file of a session; closing it lets others write.
-
-        Raises:
-            SessionBusyError: somebody else holds it.
-        """
-        self.folder(session_id).mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.folder(session_id) / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise SessionBusyError(
-                f"session {session_id} is running; wait for it or stop it first", retryable=True
-            ) from None
-        return lock
-
-    @contextlib.contextmanager
-    def _writing(self, session_id: str) -> Iterator[None]:
-        lock = self._locked(session_id)
-        try:
-            yield
-        finally:
-            os.close(lock)
-
-    def _is_written(self, session_id: str) -> bool:
-        if not self.folder(session_id).exists():
-            return False
-        try:
-            os.close(self._locked(session_id))
-        except SessionBusyError:
-            return True
-        return False
+            lock.close()
 
     def _node_ends(self, session_id: str) -> list[tuple[int, int]]:
         """Return (step of the graph, number of the event) where nodes ended.
@@ -634,7 +428,3 @@ def _plain(reply: object) -> JsonValue:
     """Return a reply as JSON for the trace."""
     found: JsonValue = json.loads(json.dumps(reply, default=str))
     return found
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

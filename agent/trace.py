@@ -1,7 +1,8 @@
 """The trace: ordered, hash-chained events of a run, one JSON object a line.
 
-Every event's `hash` is the SHA-256 of the previous hash and its own canonical JSON, so an
-edited, dropped or reordered line breaks the chain at a line that `verify_trace` names.
+Every event's `hash` is the SHA-256 of the bytes of its line before it, which hold the hash of the
+event before: an edited, dropped or reordered line, down to a space, breaks the chain at an event
+that `verify_trace` names (docs/traces.md has the ten lines of Python that anyone can check it by).
 Lines are written whole and flushed one by one: a run stopped at any moment leaves a trace
 that reads up to its last whole line. A last line without its end is such a stop, not an edit.
 """
@@ -9,6 +10,7 @@ that reads up to its last whole line. A last line without its end is such a stop
 import contextlib
 import hashlib
 import json
+import re
 import stat
 import threading
 import time
@@ -26,13 +28,15 @@ EventKind = Literal[
     "photo", "tool_call", "tool_result", "evidence", "belief", "rejection", "budget", "answer",
     "error", "model_call", "model_reply", "malformed", "retry", "context", "conflict", "question",
     "notice", "trajectory", "setup", "message", "node", "reply", "stopped", "resumed", "fork",
+    "model_error", "decision",
 ]  # fmt: skip
 GENESIS = "0" * 64
 _KINDS = frozenset(get_args(EventKind))
 _PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_CANONICAL = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-)
+_WHOLE = re.compile(rb',"hash":"[0-9a-f]{64}".{2,}', re.DOTALL)
+"""The end of an event and more: no part of a line that was being written."""
+_HASH = ',"hash":"'
+"""Begins what is no part of an event's hash."""
 
 
 class Event(Record):
@@ -48,8 +52,14 @@ class Event(Record):
 
     def computed_hash(self) -> str:
         """Return the hash this event must carry."""
-        canonical = _CANONICAL.encode(self.data)
-        return _sealed(self.previous, self.number, self.seconds, self.kind, canonical)
+        body = _body(self.number, self.seconds, self.kind, _encoded(self.data), self.previous)
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    @property
+    def line(self) -> bytes:
+        """The event's line, as it was written."""
+        body = _body(self.number, self.seconds, self.kind, _encoded(self.data), self.previous)
+        return f'{body}{_HASH}{self.hash}"}}\n'.encode()
 
 
 class Trace:
@@ -78,9 +88,9 @@ class Trace:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if onward and path.exists() and path.stat().st_size:
                     self._number, self._previous = _shortened(path)
-                    self._file = path.open("ab")
+                    self._file = path.open("ab", buffering=0)
                 else:
-                    self._file = path.open("wb")
+                    self._file = path.open("wb", buffering=0)
             except OSError as error:
                 raise InputError(
                     f"cannot write the trace {_shown(path)} ({error.strerror}); choose another path"
@@ -99,26 +109,28 @@ class Trace:
         """Chain one event, write it, and return its line; raises as `append`."""
         if kind not in _KINDS:
             raise ValueError(f"event kind {kind!r:.40}; known are {', '.join(sorted(_KINDS))}")
-        plain, canonical = _encoded(data)  # outside the lock: it is most of the work
+        plain = _encoded(data)  # outside the lock: it is most of the work
         with self._lock:
             number, previous = self._number + 1, self._previous
             seconds = round(time.monotonic() - self._started, 4)
-            digest = _sealed(previous, number, seconds, kind, canonical)
-            line = (
-                f'{{"number":{number},"seconds":{seconds!r},"kind":"{kind}","data":{plain},'
-                f'"previous":"{previous}","hash":"{digest}"}}\n'
-            ).encode()
-            self._number, self._previous = number, digest
+            body = _body(number, seconds, kind, plain, previous).encode()
+            digest = hashlib.sha256(body).hexdigest()
+            line = body + f'{_HASH}{digest}"}}\n'.encode()
             self._write(line)
+            self._number, self._previous = number, digest
         return line
 
     def _write(self, line: bytes) -> None:
+        """Write a line whole or not at all: half a line would spoil the next one."""
         if self._file is None:
             return
+        begun, left = self._file.tell(), memoryview(line)
         try:
-            self._file.write(line)
-            self._file.flush()
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.seek(self._file.truncate(begun))
             raise UnavailableError(
                 f"cannot write the trace {_shown(self.path)} ({error.strerror}); free space or "
                 "choose another path with --trace"
@@ -155,14 +167,7 @@ def read_trace(path: Path) -> Iterator[Event]:
     """
     *lines, _ = _lines(path)
     for number, line in enumerate(lines, start=1):
-        try:
-            yield Event.model_validate_json(line)
-        except ValidationError as error:
-            detail = error.errors()[0]["msg"]
-            raise InputError(
-                f"trace {_shown(path)}, line {number} is not an event ({detail}); give a file "
-                "written with --trace"
-            ) from None
+        yield _event(path, number, line)
 
 
 def check_trace(path: Path) -> TraceCheck:
@@ -171,20 +176,45 @@ def check_trace(path: Path) -> TraceCheck:
     Raises:
         InputError: an event was edited, dropped, added or moved; the message names it.
     """
+    *lines, rest = _lines(path)
     previous, number, kind = GENESIS, 0, ""
-    for number, event in enumerate(read_trace(path), start=1):
+    for number, line in enumerate(lines, start=1):
+        event = _event(path, number, line)
         shown = f"trace {_shown(path)}, event {event.number} ({event.kind})"
+        if not _is_sealed(line):
+            shown = f"trace {_shown(path)}, event {number} ({event.kind})"
+            raise InputError(f"{shown} was edited; do not rely on this trace")
         if event.number != number or event.previous != previous:
             raise InputError(f"{shown} does not follow the one before; do not rely on this trace")
-        if event.hash != event.computed_hash():
-            raise InputError(f"{shown} was edited; do not rely on this trace")
         previous, kind = event.hash, event.kind
-    return TraceCheck(number, kind in ("answer", "error"), bool(_lines(path)[-1]))
+    if _WHOLE.search(rest):  # whoever stops while writing leaves less than a whole event
+        raise InputError(
+            f"trace {_shown(path)}, event {number + 1} was edited at its end; do not rely on this "
+            "trace"
+        )
+    return TraceCheck(number, kind in ("answer", "error"), bool(rest))
 
 
 def verify_trace(path: Path) -> int:
     """Check the chain and return how many events it holds; raises as `check_trace`."""
     return check_trace(path).events
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    try:
+        return Event.model_validate_json(line)
+    except ValidationError as error:
+        detail = error.errors()[0]["msg"]
+        raise InputError(
+            f"trace {_shown(path)}, line {number} is not an event ({detail}); give a file "
+            "written with --trace"
+        ) from None
+
+
+def _is_sealed(line: bytes) -> bool:
+    """Whether a line carries the hash of the bytes before it, and nothing more."""
+    body, _, end = line.rpartition(_HASH.encode())
+    return end == f'{hashlib.sha256(body).hexdigest()}"}}'.encode()
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -228,8 +258,8 @@ def _shown(path: Path | None) -> str:
     return f"'{printable(str(path))}'"
 
 
-def _encoded(data: dict[str, JsonValue]) -> tuple[str, str]:
-    """Return data as JSON in its own order, for people, and sorted, for the hash.
+def _encoded(data: dict[str, JsonValue]) -> str:
+    """Return data as JSON in its own order.
 
     Halves of characters, which cannot be written as UTF-8, become question marks.
     """
@@ -237,12 +267,11 @@ def _encoded(data: dict[str, JsonValue]) -> tuple[str, str]:
     try:
         plain.encode()
     except UnicodeEncodeError:
-        data = json.loads(plain.encode(errors="replace"))
-        plain = _PLAIN.encode(data)
-    return plain, _CANONICAL.encode(data)
+        plain = plain.encode(errors="replace").decode()
+    return plain
 
 
-def _sealed(previous: str, number: int, seconds: float, kind: str, canonical: str) -> str:
-    """Return the hash of an event whose data is given as canonical JSON."""
-    content = f'{{"data":{canonical},"kind":"{kind}","number":{number},"seconds":{seconds!r}}}'
-    return hashlib.sha256((previous + content).encode("utf-8", "surrogatepass")).hexdigest()
+def _body(number: int, seconds: float, kind: str, data: str, previous: str) -> str:
+    """Return the part of an event's line that its hash is of; `data` is JSON."""
+    head = f'{{"number":{number},"seconds":{seconds!r},"kind":"{kind}"'
+    return f'{head},"data":{data},"previous":"{previous}"'
