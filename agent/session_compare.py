@@ -54,7 +54,7 @@ def compare_sessions(
         options=_options(infos[0].options, infos[1].options),
         same_photos=set(infos[0].photos) == set(infos[1].photos),
         common_events=common,
-        branched_at=_branched_at(*infos, *events, common),
+        branched_at=_branched_at(infos, events, common),
     )
 
 
@@ -177,16 +177,13 @@ def _shown(value: JsonValue) -> str:
 
 
 def _branched_at(
-    first: SessionInfo,
-    second: SessionInfo,
-    events_1: Sequence[Event],
-    events_2: Sequence[Event],
-    common: int,
+    infos: Sequence[SessionInfo], events: Sequence[Sequence[Event]], common: int
 ) -> str:
     """Return the checkpoint at which two sessions went apart, as their traces tell it."""
     if not common:
         return ""
-    for events in (events_2, events_1):
-        if len(events) > common and events[common].kind == "fork":
-            return str(events[common].data.get("checkpoint", ""))
+    for held in reversed(events):
+        if len(held) > common and held[common].kind == "fork":
+            return str(held[common].data.get("checkpoint", ""))
+    first, second = infos
     return second.parent_checkpoint if second.parent == first.id else first.parent_checkpoint
