@@ -1,11 +1,13 @@
 """Run a geolocator with live, readable steps on the terminal."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
+from rich.status import Status
 from rich.table import Table
 
 from agent.answer import Answer
@@ -16,6 +18,7 @@ from agent.grounding import UNGROUNDED
 from agent.model_use import ModelUse
 from agent.report import write_report
 from agent.report_format import digits_for, distance, duration, percent, visible
+from agent.trace import Event
 from cli.steps import Steps
 from geo.coordinate import Coordinate
 
@@ -39,19 +42,10 @@ def locate_with_output(
     answer: Answer | None = None
     # Names may hold bytes that no terminal can show.
     name = str(photo).encode(errors="replace").decode()
-    steps = Steps()
-    with console.status("Opening the photo ...") as status:
-        events = geolocator.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
-        for event in events:
-            if event.kind == "answer":
-                answer = answer_of(event)
-            elif (row := steps.row(event)) is not None:
-                console.print(row)
-            if event.kind == "question":
-                status.stop()  # somebody is about to type
-            elif waiting := steps.waiting(event):
-                status.update(waiting)
-                status.start()
+    events = geolocator.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
+    for event in shown(events, console):
+        if event.kind == "answer":
+            answer = answer_of(event)
     assert answer is not None
     if report is not None:
         write_report(answer, geolocator.bench.photos, report)
@@ -59,16 +53,73 @@ def locate_with_output(
     return answer
 
 
+def shown(
+    events: Iterable[Event],
+    console: Console,
+    doing: str = "Opening the photo ...",
+    status: Status | None = None,
+) -> Iterator[Event]:
+    """Print the steps of a run as they happen, say what is waited for, and yield every event.
+
+    Args:
+        events: of one run.
+        console: where to.
+        doing: what is waited for first.
+        status: says what is waited for; one of its own by default.
+    """
+    steps = Steps()
+    with status or console.status(doing) as status:
+        for event in events:
+            if (row := steps.row(event)) is not None:
+                console.print(row)
+            if event.kind == "question":
+                status.stop()  # somebody is about to type
+            elif waiting := steps.waiting(event):
+                status.update(waiting)
+                status.start()
+            yield event
+
+
 def answer_panel(answer: Answer, name: str, report: Path | None = None) -> Panel:
     """Return the answer as a panel: where, how sure, why, what to open next."""
+    return _panel(answer, name, _rows(answer, report))
+
+
+def revision_panel(answer: Answer, name: str, changed: Sequence[str] = ()) -> Panel:
+    """Return an answer in a conversation: where, how sure, and what changed; `/why` has the rest.
+
+    Args:
+        answer: of any revision.
+        name: of the photo.
+        changed: from the revision before, see `agent.answer_changes`.
+    """
+    rows = [("Changed", ", ".join(changed))] if changed else []
+    rows += _where(answer)
+    said = f"“{answer.reason}”{_ungrounded(answer)}"
+    rows += [(f"{answer.driver} says", said)] if answer.reason and answer.model else []
+    rows += _metadata(answer)
+    rows += [("Missing", line) for line in answer.missing]
+    took = f"{len(answer.steps)} steps, {duration(answer.seconds)}"
+    rows.append(("Ended", f"{answer.stopped_because}, {took}"))
+    rows.append(("Caution", answer.caution))
+    return _panel(answer, name, rows, f" [dim]revision {answer.revision}[/]")
+
+
+def _panel(answer: Answer, name: str, rows: Sequence[tuple[str, str]], more: str = "") -> Panel:
+    style = STATUS_STYLES[answer.status]
+    title = f"[{style}]{headline(answer)}[/] {escape(visible(name))}{more}"
+    table = labelled(rows)
+    return Panel(table, title=title, title_align="left", border_style=style, expand=False)
+
+
+def labelled(rows: Iterable[tuple[str, str]]) -> Table:
+    """Return rows of a label and a text, which is data and shown as it is."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, text in _rows(answer, report):
-        table.add_row(label, escape(visible(text)))
-    style = STATUS_STYLES[answer.status]
-    title = f"[{style}]{headline(answer)}[/] {escape(visible(name))}"
-    return Panel(table, title=title, title_align="left", border_style=style, expand=False)
+    for label, text in rows:
+        table.add_row(escape(visible(label)), escape(visible(text)))
+    return table
 
 
 def headline(answer: Answer) -> str:
@@ -80,7 +131,8 @@ def headline(answer: Answer) -> str:
     }[answer.status]
 
 
-def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
+def _where(answer: Answer) -> list[tuple[str, str]]:
+    """Return rows on where the photo was taken, and how sure that is."""
     rows = []
     if answer.radii and answer.latitude is not None and answer.longitude is not None:
         names = (answer.place, answer.admin1, answer.country_name)
@@ -102,16 +154,30 @@ def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
         ):  # fmt: skip
             if named := [f"{name} {percent(share)}" for name, share in shares.items()][:most]:
                 rows.append((label, ", ".join(named)))
-    rows.append(("Why", _listed(answer.because)))
+    return rows
+
+
+def reasons(answer: Answer) -> list[tuple[str, str]]:
+    """Return rows on why it is this answer."""
+    rows = [("Why", _listed(answer.because))]
     if answer.contributions:
         tools = {item.id: item.tool for item in answer.evidence}
         rows.append(("Effect", "\n".join(effect_lines(answer.contributions, tools, SHOWN_EFFECTS))))
     if answer.reason and answer.model:
         rows.append((f"{answer.driver} says", f"“{answer.reason}”{_ungrounded(answer)}"))
-    if answer.claimed_latitude is not None and answer.claimed_longitude is not None:
-        claimed = Coordinate(answer.claimed_latitude, answer.claimed_longitude).decimal()
-        used = "used" if answer.trusted_metadata else "not used; --trust-metadata lets it count"
-        rows.append(("Metadata", f"claims {claimed} ({used})"))
+    return rows
+
+
+def _metadata(answer: Answer) -> list[tuple[str, str]]:
+    if answer.claimed_latitude is None or answer.claimed_longitude is None:
+        return []
+    claimed = Coordinate(answer.claimed_latitude, answer.claimed_longitude).decimal()
+    used = "used" if answer.trusted_metadata else "not used; --trust-metadata lets it count"
+    return [("Metadata", f"claims {claimed} ({used})")]
+
+
+def _rows(answer: Answer, report: Path | None) -> list[tuple[str, str]]:
+    rows = _where(answer) + reasons(answer) + _metadata(answer)
     rows += [("Missing", line) for line in answer.missing]
     decided = answer.driver if answer.driver == answer.recipe else f"driver {answer.driver}"
     rows.append(("Recipe", f"{answer.recipe}, {decided}, picked by {answer.picked_by}"))
