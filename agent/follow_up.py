@@ -1,5 +1,6 @@
 """What a person says after an answer becomes evidence, and pictures to look at again."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,8 +81,11 @@ class Heard:
 def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[str, Any], Heard]:
     """Return what a follow-up changes but for belief, and what was heard.
 
+    A region that is none, or evidence that there is not, becomes a rejection: who said it reads so
+    in the answer, and the session goes on.
+
     Raises:
-        InputError: a photo or a region that came with it cannot be used.
+        InputError: a photo that came with it cannot be used.
     """
     messages = unheard(state)
     photos, views = list(state["photos"]), list(state.get("views") or ())
@@ -97,10 +101,7 @@ def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[st
         if view not in photos:
             photos.append(view)
             _hear_photo(bench.photos.get(view).id, state, heard)
-    withdrawn = (set(state.get("withdrawn") or ()) | set(state.get("withdraw") or ())) - set(
-        state.get("restore") or ()
-    )
-    _check_known(state, withdrawn)
+    withdrawn = _withdrawn(state, heard)
     update: dict[str, Any] = {
         "messages": without_images(messages),
         "heard": [*(state.get("heard") or ()), *(m.id or "" for m in messages)],
@@ -110,7 +111,7 @@ def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[st
         "region": None,
         "withdraw": [],
         "restore": [],
-        "withdrawn": sorted(withdrawn),
+        "withdrawn": withdrawn,
         "fresh": heard.fresh,
         "spent": Spent(),
         "use": Overwrite(ModelUse()),
@@ -176,7 +177,12 @@ def _hear_words(text: str, state: State, bench: Workbench, heard: Heard) -> None
 def _hear_region(region: dict[str, JsonValue], state: State, heard: Heard) -> None:
     from tools.drawn import drawn_evidence
 
-    evidence = drawn_evidence(region)
+    try:
+        evidence = drawn_evidence(region)
+    except InputError as error:
+        shown = printable(json.dumps(region, default=str), 80)
+        heard.rejected.append(Rejection(value=shown, reason=str(error)))
+        return
     _note(state, heard, {"region": region}, evidence.summary, (evidence,))
 
 
@@ -231,10 +237,13 @@ def _cut(photo_id: str, look: Any, bench: Workbench) -> Picture:
     return Picture(photo_id=crop.id, caption=f"the part called {look.label!r}")
 
 
-def _check_known(state: State, withdrawn: set[str]) -> None:
+def _withdrawn(state: State, heard: Heard) -> list[str]:
+    """Return the ids of evidence that does not count any more."""
     known = {item.id for item in state["evidence"]}
-    if unknown := sorted(withdrawn - known):
-        raise InputError(
-            f"there is no evidence {printable(unknown[0], 40)!r} to withdraw; the session holds "
-            f"{', '.join(sorted(known)) or 'none'}"
-        )
+    asked = set(state.get("withdraw") or ())
+    for name in sorted(asked - known):
+        held = ", ".join(sorted(known)) or "none"
+        reason = f"there is no such evidence to withdraw; the session holds {held}"
+        heard.rejected.append(Rejection(value=printable(name, 80), reason=reason))
+    before = set(state.get("withdrawn") or ())
+    return sorted((before | asked & known) - set(state.get("restore") or ()))

@@ -34,6 +34,7 @@ from agent.state import InputState
 from agent.trace import Event, Trace, read_trace
 from encoders.photo_file import printable
 from geo.errors import InputError
+from tools.drawn import drawn_evidence
 
 logger = logging.getLogger(__name__)
 ENDED_KEPT = 64
@@ -86,10 +87,13 @@ class Sessions(SessionShelf):
             modes: of LangGraph's streaming, kept in the run's parts.
 
         Raises:
-            InputError: nothing is said, there is no photo, or one cannot be used.
+            InputError: nothing is said, there is no photo, or one cannot be used, the region is
+                none, or there is no such evidence.
             SessionBusyError: the session is running.
         """
         check_hint(text)
+        if region:
+            drawn_evidence(region)
         info = self.get(session_id)
         held = [self.photos.add(Path(one) if isinstance(one, str) else one) for one in photos]
         ids = tuple(one.id for one in held)
@@ -101,25 +105,35 @@ class Sessions(SessionShelf):
         if first and not info.photos:
             info = info.model_copy(update={"photos": ids[:1], "name": info.name or held[0].name})
             ids = ids[1:]
+        # All of it, whatever is said: an input keeps the values of the one before.
         asked = InputState(
-            photo_id=info.photos[0], views=list(ids), trust_metadata=info.options.trust_metadata
-        )
+            photo_id=info.photos[0], views=list(ids), region=region, withdraw=list(withdraw),
+            restore=list(restore), trust_metadata=info.options.trust_metadata,
+        )  # fmt: skip
         if first:
             asked["hint"] = text
         elif not (text.strip() or ids or region or withdraw or restore):
             raise InputError("nothing is said; write a message, or give a photo or a region")
         elif text.strip():
             asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))]
-        if region:
-            asked["region"] = region
-        if withdraw or restore:
-            asked["withdraw"], asked["restore"] = list(withdraw), list(restore)
+        self._check_held(session_id, (*withdraw, *restore))
         info = info.model_copy(update={"photos": tuple(dict.fromkeys((*info.photos, *ids)))})
         said: dict[str, JsonValue] = {
             "text": text, "photos": [*(info.photos[:1] if first else ()), *ids],
             "region": region, "withdraw": list(withdraw), "restore": list(restore),
         }  # fmt: skip
         return self.run(session_id, asked, info=info, said=said, modes=modes)
+
+    def _check_held(self, session_id: str, named: Sequence[str]) -> None:
+        """Refuse evidence that the session does not hold."""
+        if not named:
+            return
+        held = {item.id for item in self.snapshot(session_id).values.get("evidence") or ()}
+        if unknown := [one for one in named if one not in held]:
+            raise InputError(
+                f"there is no evidence {printable(unknown[0], 40)!r} in session {session_id}; it "
+                f"holds {', '.join(sorted(held)) or 'none'}"
+            )
 
     def resume(
         self, session_id: str, reply: object = None, *, modes: Sequence[StreamMode] = ()
