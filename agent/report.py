@@ -7,6 +7,7 @@ the maps, `agent/templates` say how it looks.
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import report_format as fmt
 from agent.answer import Answer
@@ -14,6 +15,9 @@ from agent.grounding import UNGROUNDED
 from agent.report_page import Page
 from agent.report_pictures import PhotoSource
 from agent.report_template import environment, write_page
+
+if TYPE_CHECKING:
+    from agent.case import Case
 
 KIND_WORDS = {
     "photo": "gallery photo",
@@ -26,23 +30,32 @@ KIND_WORDS = {
 }
 
 
-def write_report(answer: Answer, photos: PhotoSource, path: Path) -> None:
+def write_report(
+    answer: Answer, photos: PhotoSource, path: Path, case: "Case | None" = None
+) -> None:
     """Write the report as one self-contained HTML file, whole or not at all.
 
     Args:
         answer: what to report.
         photos: where the photo and the steps' pictures are kept.
         path: file to write; an existing one is replaced.
+        case: what was said, judged and recorded beside it.
 
     Raises:
         InputError: the file cannot be written there.
     """
-    write_page(render_report(answer, photos), path)
+    write_page(render_report(answer, photos, case), path)
 
 
-def render_report(answer: Answer, photos: PhotoSource) -> str:
-    """Return the report as HTML text; pictures missing from the store are named as missing."""
-    page = Page(answer, photos)
+def render_report(answer: Answer, photos: PhotoSource, case: "Case | None" = None) -> str:
+    """Return the report as HTML text; pictures missing from the store are named as missing.
+
+    Args:
+        answer: what to report.
+        photos: where the photo and the steps' pictures are kept.
+        case: what was said, judged and recorded beside it; its latest answer is `answer`.
+    """
+    page = Page(answer, photos, case)
     templates = environment()
     templates.globals["UNGROUNDED"] = UNGROUNDED
     templates.filters["kind"] = lambda kind: KIND_WORDS.get(kind, kind)

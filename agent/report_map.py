@@ -81,6 +81,13 @@ class Ring(NamedTuple):
     percent: int
 
 
+class RegionPath(NamedTuple):
+    """A region that a person drew: SVG path, and whether the photo is said to be from inside."""
+
+    path: str
+    inside: bool
+
+
 @dataclass(frozen=True)
 class MapView:
     """Everything one map draws, in SVG units of a `width` by `height` drawing."""
@@ -94,9 +101,12 @@ class MapView:
     sphere: str = ""
     borders: str = ""
     rings: tuple[Ring, ...] = ()
+    regions: tuple[RegionPath, ...] = ()
     symbols: tuple[Symbol, ...] = ()
     captions: tuple[Caption, ...] = ()
     scale_bar: ScaleBar | None = None
+    half_km: float = 0.0
+    """From the centre of a local map to its upper edge."""
     frame: str = ""
     """Outline of the closer map's extent, empty where there is none."""
     plain: bool = False
@@ -209,6 +219,7 @@ def local_map(
         symbols=place_symbols(marks, project, LOCAL_WIDTH, LOCAL_HEIGHT),
         captions=captions,
         scale_bar=scale_bar(half_km),
+        half_km=half_km,
         frame=extent(frame_half_km / half_km),
         plain=outlines is None,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agent import report_format as fmt
 from agent.answer import Answer, Radii, Step, Verdict
 from agent.effect_words import LEAST_BITS, effect_words, within_words
+from agent.report_photos import PhotoView, box_style, photo_of
 from agent.report_pictures import (
     PHOTO_PX,
     PhotoSource,
@@ -20,9 +21,13 @@ from agent.report_pictures import (
 from tools.evidence import Box, Evidence, Picture
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from agent.case import Case
     from agent.contributions import Contribution
     from agent.report_map import MapView
     from agent.report_model import ModelPage
+    from agent.session_report import SessionPage
 
 MOST_CROPS = 60
 MOST_BITS = 10.0
@@ -40,6 +45,9 @@ STATUS_WORDS = {
         "The evidence does not say where this photo was taken, so no coordinate is given.",
     ),
 }
+WITHHELD = ("Withheld", "Where this photo was taken is not disclosed.")
+FURTHER_PX, FURTHER_BYTES = 900, 200_000
+"""Of the other photos of the place."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,11 @@ class EvidenceView:
     evidence: Evidence
     step: "Step | None"
     crop: str
+    photo: str
+    """Id, or the beginning of one, of the picture it was read from."""
     style: str
-    """CSS position of its box on the photo, in percent; empty where it has none."""
+    """CSS position of its box on that photo, in percent; empty where it has none."""
+    withdrawn: bool
     countries: tuple[tuple[str, str, float], ...]
     effect: EffectView | None
     """None where it was not measured."""
@@ -98,11 +109,49 @@ class PictureView:
 class Page:
     """Everything the templates show, under the names they use."""
 
-    def __init__(self, answer: Answer, photos: PhotoSource) -> None:
-        self.answer = answer
-        self.word, self.note = STATUS_WORDS[answer.status]
+    def __init__(self, answer: Answer, photos: PhotoSource, case: "Case | None" = None) -> None:
+        self.answer, self.case = answer, case
+        self.word, self.note = WITHHELD if _withheld(answer) else STATUS_WORDS[answer.status]
         self._photos = photos
-        self._photo = load(photos, answer.photo_id)
+        self._loaded: dict[str, Image.Image | None] = {}
+        self._photo = self.picture(answer.photo_id)
+
+    def picture(self, photo_id: str) -> "Image.Image | None":
+        """Return a photo's pixels, None where the store no longer has it."""
+        if photo_id not in self._loaded:
+            self._loaded[photo_id] = load(self._photos, photo_id)
+        return self._loaded[photo_id]
+
+    @cached_property
+    def session(self) -> "SessionPage | None":
+        """What was said and judged; None where only the answer is reported."""
+        from agent.session_report import SessionPage
+
+        return SessionPage(self, self.case) if self.case else None
+
+    @property
+    def disclosure(self) -> str:
+        """How finely places are told."""
+        return self.answer.versions.get("disclosure", "exact")
+
+    @cached_property
+    def further_photos(self) -> tuple[PhotoView, ...]:
+        """The other photos of the place, with what was read on each."""
+        views = []
+        for number, photo_id in enumerate(self.answer.photos, start=1):
+            if photo_id == self.answer.photo_id:
+                continue
+            image = self.picture(photo_id)
+            uri = data_uri(image, FURTHER_PX, FURTHER_BYTES) if image else ""
+            boxes = tuple(view for view in self.evidence if view.photo == photo_id and view.style)
+            views.append(PhotoView(number, photo_id, uri, boxes))
+        return tuple(views)
+
+    @property
+    def boxes(self) -> "tuple[EvidenceView, ...]":
+        """Evidence with a frame on the photo to be located."""
+        on_it = (view for view in self.evidence if view.photo == self.answer.photo_id)
+        return tuple(view for view in on_it if view.style)
 
     @cached_property
     def photo_uri(self) -> str:
@@ -191,22 +240,30 @@ class Page:
         """Every piece of evidence, numbered as on the photo."""
         steps = {step.call_id: step for step in self.answer.steps}
         clued = ("prior",) if self.answer.model else ()
+        known = {self.answer.photo_id, *self.answer.photos}
         seen: set[str] = set()
         views = []
         for number, evidence in enumerate(self.answer.evidence, start=1):
             anchor = evidence.id if evidence.id not in seen else f"{evidence.id}-{number}"
             seen.add(anchor)
-            shown = self._photo if number <= MOST_CROPS else None
-            crop = crop_uri(shown, evidence.box) if shown and evidence.box else ""
+            step = steps.get(evidence.call_id)
+            photo = photo_of(self.answer, step)
+            image = self.picture(photo) if evidence.box and number <= MOST_CROPS else None
+            crop = crop_uri(image, evidence.box) if image and evidence.box else ""
+            whole = self.picture(photo) if evidence.box and photo in known else None
             views.append(
                 EvidenceView(
                     number=number,
                     anchor=anchor,
                     evidence=evidence,
-                    step=steps.get(evidence.call_id),
+                    step=step,
                     crop=crop,
+                    photo=photo,
                     # The prior's clues have frames of their own.
-                    style="" if evidence.tool in clued else self._box_style(evidence.box),
+                    style=""
+                    if evidence.tool in clued or whole is None
+                    else box_style(evidence.box, whole.size),
+                    withdrawn=evidence.id in self.answer.withdrawn,
                     countries=_named_shares(evidence.countries)[:6],
                     effect=self._effects.get(evidence.id),
                 )
@@ -243,18 +300,8 @@ class Page:
 
     def framed(self, box: Box) -> tuple[str, str]:
         """Return the CSS position of a box on the photo, and what lies in it as a `data:` URI."""
-        return self._box_style(box), crop_uri(self._photo, box) if self._photo else ""
-
-    def _box_style(self, box: Box | None) -> str:
-        width, height = self.photo_size
-        if box is None or box.left >= width or box.top >= height:
-            return ""
-        right, bottom = min(box.right, width), min(box.bottom, height)
-        return (
-            f"left:{100 * box.left / width:.3f}%;top:{100 * box.top / height:.3f}%;"
-            f"width:{100 * (right - box.left) / width:.3f}%;"
-            f"height:{100 * (bottom - box.top) / height:.3f}%"
-        )
+        style = box_style(box, self.photo_size)
+        return style, crop_uri(self._photo, box) if self._photo else ""
 
     @cached_property
     def model(self) -> "ModelPage | None":
@@ -323,7 +370,9 @@ class Page:
 
 
 def headline_of(answer: Answer) -> str:
-    """Return where, in a few words, as precisely as belief allows."""
+    """Return where, in a few words, as precisely as belief and disclosure allow."""
+    if _withheld(answer):
+        return "The place is withheld"
     if answer.status == "undetermined":
         return "We cannot tell where this photo was taken"
     names = dict.fromkeys(filter(None, (answer.place, answer.admin1, answer.country_name)))
@@ -347,6 +396,10 @@ def _notations(position: tuple[float, float], radii: Radii | None = None) -> dic
         "Degrees, minutes, seconds": coordinate.dms(),
         "geo URI": coordinate.geo_uri(round(radii.km_95 * 1000) if radii else None),
     }
+
+
+def _withheld(answer: Answer) -> bool:
+    return answer.versions.get("disclosure") == "none"
 
 
 def _felt(one: "Contribution") -> bool:

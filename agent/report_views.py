@@ -1,5 +1,7 @@
 """Which maps a report shows, and what is marked on them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.answer import Answer
@@ -11,13 +13,23 @@ from agent.report_map import (
     MapView,
     Mark,
     Outline,
+    RegionPath,
     local_map,
     world_map,
 )
-from agent.report_shapes import KM_PER_DEGREE, LOCAL_HEIGHT, LOCAL_WIDTH
+from agent.report_shapes import (
+    KM_PER_DEGREE,
+    LOCAL_HEIGHT,
+    LOCAL_WIDTH,
+    azimuthal,
+    equal_earth,
+    path_of,
+    turned,
+)
 
 if TYPE_CHECKING:
     from agent.report_page import Page
+    from agent.session_report import Drawn
 
 MOST_MARKS = 300
 MOST_LABELS = 40
@@ -31,6 +43,27 @@ _NO_COAST = "; coasts and borders are not known finely enough to be drawn here"
 
 def maps_of(page: "Page") -> tuple[MapView, ...]:
     """Return the world map and up to two closer ones; only shaded countries without a point."""
+    drawn = page.session.drawn if page.session else ()
+    return tuple(replace(view, regions=tuple(paths)) if (paths := _drawn(page, view, drawn))
+                 else view for view in _maps_of(page))  # fmt: skip
+
+
+def _drawn(page: "Page", view: MapView, drawn: "Sequence[Drawn]") -> list[RegionPath]:
+    """Return the paths of drawn regions on a map."""
+    paths = []
+    for one in drawn:
+        if view.name == "world":
+            middle = _middle(page.position[1]) if page.position else 0.0
+            path = path_of(turned(one.area, -middle), equal_earth)
+        elif page.position is not None:
+            project = azimuthal(*page.position, view.half_km)
+            path = path_of(Window.around(page.position, view.half_km).cut(one.area), project, 0.5)
+        if path:
+            paths.append(RegionPath(path, one.inside))
+    return paths
+
+
+def _maps_of(page: "Page") -> tuple[MapView, ...]:
     from geo.outlines import outlines
 
     shares = _shaded(page.answer)

@@ -1,0 +1,51 @@
+"""On which photo something was read, and where on it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.answer import Answer, Step
+from tools.evidence import Box
+
+if TYPE_CHECKING:
+    from agent.report_page import EvidenceView
+
+
+@dataclass(frozen=True)
+class PhotoView:
+    """Another photo of the place, and the evidence read on it; `uri` is empty where it is gone."""
+
+    number: int
+    photo_id: str
+    uri: str
+    boxes: "tuple[EvidenceView, ...]"
+
+
+def photo_of(answer: Answer, step: Step | None) -> str:
+    """Return the photo that a step looked at: by default the one to locate.
+
+    What is none of the answer's photos, such as a part of one that was cut out, is returned as
+    the step names it.
+    """
+    named = step.arguments.get("photo_id") if step else None
+    if not isinstance(named, str) or not (prefix := named.strip().lower()):
+        return answer.photo_id
+    known = dict.fromkeys((answer.photo_id, *answer.photos))
+    return next((photo for photo in known if photo.startswith(prefix)), prefix)
+
+
+def box_style(box: Box | None, size: tuple[int, int]) -> str:
+    """Return the CSS position of a box on a photo, in percent; empty where it lies beyond it.
+
+    Args:
+        box: in pixels.
+        size: width and height of the photo.
+    """
+    width, height = size
+    if box is None or box.left >= width or box.top >= height:
+        return ""
+    right, bottom = min(box.right, width), min(box.bottom, height)
+    return (
+        f"left:{100 * box.left / width:.3f}%;top:{100 * box.top / height:.3f}%;"
+        f"width:{100 * (right - box.left) / width:.3f}%;"
+        f"height:{100 * (bottom - box.top) / height:.3f}%"
+    )
