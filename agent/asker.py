@@ -24,7 +24,9 @@ from agent.asking import (
     ModelUnavailableError,
     Question,
     Reply,
+    Tell,
     ToolsRefusedError,
+    numbered,
 )
 from agent.calls import announce
 from agent.conversation import Wired, WireLimits, wire
@@ -129,9 +131,10 @@ class Asker:
                 drop_images=drop,
                 shorten=shorten,
             )
-            asked, wired = self._request(question, [head, *messages], tools, limits)
+            tell = numbered(announce)
+            asked, wired = self._request(question, [head, *messages], tools, limits, tell)
             try:
-                return self.client.ask(asked, announce)
+                return self._send(asked, tell)
             except ImagesRefusedError as error:
                 if not wired.images:
                     raise
@@ -154,12 +157,31 @@ class Asker:
                 why = f"longer than the model's context: {error}"
                 announce("context", {"purpose": purpose, "dropped": [], "why": why[:400]})
 
+    def _send(self, question: Question, tell: Tell) -> Reply:
+        """Ask, and tell of a failure, too: a replay must meet it again."""
+        try:
+            return self.client.ask(question, tell)
+        except ModelUnavailableError as error:
+            failed: dict[str, JsonValue] = {
+                "purpose": question.purpose,
+                "model": self.name,
+                "seed": question.seed,
+                "tools": [tool.name for tool in question.tools],
+                "images": list(question.images),
+                "type": type(error).__name__,
+                "message": str(error),
+                "retryable": error.retryable,
+            }
+            tell("model_error", failed)
+            raise
+
     def _request(
         self,
         question: Question,
         messages: Sequence[AnyMessage],
         tools: Sequence[BaseTool],
         limits: WireLimits,
+        tell: Tell,
     ) -> tuple[Question, Wired]:
         schema = question.schema
         if tools and not self.calls_tools:
@@ -167,7 +189,7 @@ class Asker:
             messages = [messages[0], SystemMessage(text), *messages[1:]]
         wired = wire(messages, self.photos, limits)
         if wired.dropped:
-            announce(
+            tell(
                 "context",
                 {
                     "purpose": question.purpose,

@@ -1,5 +1,6 @@
 """What is asked of a chat model and what comes back: pure data, and the client's protocol."""
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -121,6 +122,12 @@ class Problem(Record):
     `null-island`, `not-finite`, `out-of-range`, `repeated-call`, `empty`, `endless-thinking`."""
     detail: str
     action: ProblemAction
+
+
+def numbered(tell: Tell) -> Tell:
+    """Return a way of telling that says of every event which request it is of, under `call`."""
+    call = uuid.uuid4().hex[:12]
+    return lambda kind, data: tell(kind, {"call": call, **data})
 
 
 class ChatClient(Protocol):

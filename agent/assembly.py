@@ -9,7 +9,7 @@ from agent.asker import Asker
 from agent.budget import Budget
 from agent.calibration import Calibration
 from agent.calls import announce
-from agent.drivers import Driver, ModelDriver
+from agent.drivers import Driver, ModelDriver, ToldDriver
 from agent.judge import ModelJudge
 from agent.nodes import Machine
 from agent.pipeline import PipelineDriver
@@ -65,7 +65,7 @@ def assemble(
         looped = [tool for tool in tools if not recipe.tools or tool.name in recipe.tools]
         own = ModelDriver(asker, looped)
         machine = replace(machine, driver=own, fallback=pipeline, asker=asker)
-    return replace(machine, driver=driver) if driver else machine
+    return replace(machine, driver=ToldDriver(driver)) if driver else machine
 
 
 def _offered(tools: Sequence[BaseTool], without: Sequence[str]) -> tuple[BaseTool, ...]:

@@ -2,9 +2,9 @@
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any, Literal
 
 from langchain_core.messages import ToolCall
@@ -26,6 +26,14 @@ from tools.photos import TRUSTED_WEIGHT
 ATTEMPTS = 3
 UNAVAILABLE = "Unavailable, so this evidence is missing: "
 """Before the reason, in the text of a call that found nobody to answer it."""
+RunCalls = Callable[
+    [Sequence[ToolCall], Sequence[BaseTool], State, float | None, int],
+    list[tuple[Step, ToolOutcome]],
+]
+"""Runs tool calls, as `run_calls` does; a replay answers them from the record instead."""
+_INSIDE: ContextVar[str] = ContextVar("inside", default="")
+"""Id of the tool call that runs here; models may be asked inside of one."""
+ASKING = frozenset({"model_call", "model_reply", "model_error", "retry", "malformed", "notice"})
 SHARED_LIBRARIES = (
     "cv2", "shapely", "shapely.geometry", "pyproj", "scipy.spatial", "sklearn.cluster",
 )  # fmt: skip
@@ -55,7 +63,8 @@ def run_calls(
 
     def run(index: int) -> tuple[Step, ToolOutcome]:
         done = _call(calls[index], tools, first + index, state, model_weight, turn)
-        announce("tool_result", done[0].model_dump(mode="json"))
+        rejected: list[JsonValue] = [one.model_dump(mode="json") for one in done[1].rejected]
+        announce("tool_result", {**done[0].model_dump(mode="json"), "rejected": rejected})
         return done
 
     if len(calls) == 1:  # no thread is worth its start
@@ -76,6 +85,7 @@ def _call(
     """Run one call. A refusal goes back to the driver, an outage is missing evidence."""
     began = time.monotonic()
     outcome = ToolOutcome()
+    within = _INSIDE.set(call["id"] or "")
     status: Literal["ok", "refused", "unavailable"] = "ok"
     try:
         text, outcome = _invoke(call, tools, state, model_weight)
@@ -83,6 +93,8 @@ def _call(
         text, status = f"Refused: {error}", "refused"
     except GeolocationError as error:
         text, status = f"{UNAVAILABLE}{error}", "unavailable"
+    finally:
+        _INSIDE.reset(within)
     step = Step(
         number=number,
         call_id=call["id"] or "",
@@ -171,6 +183,8 @@ def load_libraries() -> None:
 
 def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
     """Tell whoever listens of an event; nobody there is fine."""
+    if kind in ASKING and (inside := _INSIDE.get()):
+        data = {"inside": inside, **data}
     hear(kind, data)
     tell(kind, data)
 

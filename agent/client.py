@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from agent.asking import Capabilities, ChatClient, ModelUnavailableError, Question, Reply, Tell
 from agent.client_errors import Asked, Failure, explain, redact, shown_address
 from agent.client_models import openai_model, provider_model
-from agent.client_reply import make_reply, raw_calls
+from agent.client_reply import exact_message, make_reply, raw_calls
 from agent.client_request import Request, Requests
 from agent.client_stream import Received, receive, says_something
 from agent.model_list import list_models
@@ -130,6 +130,7 @@ class LangChainClient:
                 "seconds": reply.seconds,
                 "first_token_s": reply.first_token_s,
                 "attempts": reply.attempts,
+                "exact": exact_message(reply),
             },
         )
         return reply

@@ -82,6 +82,48 @@ def raw_calls(message: AIMessage) -> list[JsonValue]:
     return listed
 
 
+def exact_message(reply: Reply) -> str:
+    """Return the message as JSON in ASCII, where the trace's plain fields would lose some of it.
+
+    Thoughts inside the text, numbers that JSON cannot say, a provider's own fields: what reads a
+    reply reads them, so a replay needs them, too.
+    """
+    exact, plain = _message_json(reply.message), message_of(reply.text, raw_calls(reply.message))
+    return "" if exact == _message_json(plain) else exact
+
+
+def message_of(text: str, calls: Sequence[JsonValue], exact: str = "") -> AIMessage:
+    """Return the message of a recorded reply; see `raw_calls` and `exact_message`."""
+    if exact:
+        return AIMessage(**json.loads(exact))
+    made: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for call in calls:
+        assert isinstance(call, dict)
+        name, args, id_ = call["name"], call["args"], call["id"]
+        named, known = str(name or ""), id_ if isinstance(id_, str) else None
+        if isinstance(args, dict):
+            made.append(tool_call(name=named, args=args, id=known))
+        else:
+            text_ = args if isinstance(args, str) else None
+            invalid.append(invalid_tool_call(name=named, args=text_, id=known, error=None))
+    return AIMessage(text, tool_calls=made, invalid_tool_calls=invalid)
+
+
+def _message_json(message: AIMessage) -> str:
+    read = {
+        "content": message.content,
+        "additional_kwargs": message.additional_kwargs,
+        "tool_calls": [tool_call(name=c["name"], args=c["args"], id=c["id"])
+                       for c in message.tool_calls],
+        "invalid_tool_calls": [
+            invalid_tool_call(name=c["name"], args=c["args"], id=c["id"], error=None)
+            for c in message.invalid_tool_calls
+        ],
+    }  # fmt: skip
+    return json.dumps(read, default=str)
+
+
 def _calls(
     chunks: Sequence[ToolCallChunk],
 ) -> tuple[list[ToolCall], list[InvalidToolCall]]:

@@ -263,7 +263,8 @@ def _claimed(evidence: list[Evidence]) -> dict[str, float]:
 
 
 @cache  # read from files, all of one package's metadata
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Return the version of an installed package, or that it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -272,7 +273,7 @@ def _version(package: str) -> str:
 
 def _versions(bench: Workbench, encoder: dict[str, str]) -> dict[str, str]:
     """Return the versions of everything that had a part in the answer."""
-    found = {package: _version(package) for package in PACKAGES}
+    found = {package: version_of(package) for package in PACKAGES}
     for gallery in bench.galleries:
         found[f"gallery {gallery.name}"] = gallery.manifest.encoder.fingerprint
     if "fingerprint" in encoder:

@@ -5,12 +5,14 @@ needs no model, `ModelDriver` asks one. What a model says is read by `agent.repa
 `agent.replies` before anything follows from it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool
+from pydantic import JsonValue
 
 import prompts
 from agent.asker import Asker
@@ -63,6 +65,34 @@ class Driver(Protocol):
             ModelUnavailableError: nobody answers.
         """
         ...
+
+
+class ToldDriver:
+    """A driver that only its maker knows: it announces what it decides, for the trace.
+
+    What the other drivers decide follows from the state and from the model's replies.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self.name, self.converses, self._driver = driver.name, driver.converses, driver
+
+    def decide(self, state: State, left: Left) -> Decision:
+        """Return what the driver decides."""
+        made = self._driver.decide(state, left)
+        calls = [
+            {"id": c["id"], "name": c["name"], "args": c["args"]} for c in made.message.tool_calls
+        ]
+        told: dict[str, JsonValue] = {
+            "driver": self.name,
+            "text": made.message.text,
+            "calls": json.loads(json.dumps(calls, default=str)),
+            "problems": [one.model_dump(mode="json") for one in made.problems],
+            "evidence": [one.model_dump(mode="json") for one in made.evidence],
+            "rejected": [one.model_dump(mode="json") for one in made.rejected],
+            "tokens": made.tokens,
+        }
+        announce("decision", told)
+        return made
 
 
 class ModelDriver:

@@ -208,6 +208,13 @@ def _model_reply(data: Data) -> str:
     return f"{data['model']}, {reply_line(data)}{': ' if told else ''}{'; '.join(told)}"
 
 
+def _decision(data: Data) -> str:
+    calls = data.get("calls")
+    listed = calls if isinstance(calls, list) else []
+    names = [str(one.get("name")) for one in listed if isinstance(one, dict)]
+    return f"driver {data['driver']} calls {', '.join(names) or 'nothing'}"
+
+
 def _question(data: Data) -> str:
     args = data.get("args")
     return f"the model asks the analyst {args.get('question')!r}" if isinstance(args, dict) else ""
@@ -235,6 +242,8 @@ _WORDS: dict[str, Callable[[Data], str]] = {
     "error": lambda data: f"{data['type']}: {data['message']}",
     "model_call": _model_call,
     "model_reply": _model_reply,
+    "model_error": lambda data: f"{data['model']} gives no reply: {data['message']}",
+    "decision": _decision,
     "malformed": mishap_line,
     "retry": lambda data: f"asked again in {data['wait_s']} s: {data['error']}",
     "context": lambda data: f"left out of the request: {data['why']}",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.config import get_config
 from pydantic import JsonValue
 
 import prompts
@@ -24,7 +25,7 @@ from agent.call_json import LooseJsonError, read_json
 from agent.calls import announce
 from agent.conclude import driver_reason
 from agent.drivers import ModelDriver
-from agent.listening import listening
+from agent.listening import TRAJECTORY, listening
 from agent.state import State, merge_evidence
 from agent.trace import EventKind
 from agent.turns import is_opening, of_this_run
@@ -105,9 +106,12 @@ def _trajectory(machine: "Machine", state: State, number: int) -> Conclusion:
     alone = replace(machine, driver=driver, budget=share, fallback=None, trajectories=1)
     begun: State = {**state, "messages": _start(state, number), "spent": Spent()}
     announce("trajectory", {"number": number + 1, "start": STARTS[number]})
-    here = copy_context()
+    here, step = copy_context(), get_config()["metadata"].get("langgraph_step", 0)
+    TRAJECTORY.set(number + 1)  # in this copy of the context alone
 
     def numbered(kind: EventKind, data: dict[str, JsonValue]) -> None:
+        if kind == "node":  # its steps are no checkpoints of the session: all belong to this one
+            data = {**data, "step": step}
         here.copy().run(announce, kind, {**data, "trajectory": number + 1})
 
     with listening(numbered):

@@ -31,6 +31,7 @@ from agent.listening import listening
 from agent.model_settings import ModelSettings
 from agent.nodes import PRIOR_POPULATION
 from agent.recipes import Recipe, find_recipe
+from agent.run_setup import setup_of
 from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.stored_calibrations import Named, chosen_calibration
@@ -187,14 +188,7 @@ class Geolocator:
 
     def setup(self) -> dict[str, JsonValue]:
         """Return what shapes runs beside the photo, for the trace: no keys, no addresses."""
-        found: dict[str, JsonValue] = {
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "recipe": self.recipe.model_dump(mode="json"),
-            "budget": self.budget.model_dump(mode="json"),
-            "trajectories": self.machine.trajectories,
-            "tools": [tool.name for tool in self.tools],
-        }
-        return found
+        return setup_of(self.machine)
 
     def locate(
         self,
@@ -282,7 +276,9 @@ class Geolocator:
                         yield chain.append("question", waiting[0].value["action_request"])
                         reply = self._reply(waiting[0].value)
                         # LangGraph takes no bare None for a reply.
-                        asked = Command(resume={"type": "ignore"} if reply is None else reply)
+                        said: JsonValue = {"type": "ignore"} if reply is None else reply
+                        yield chain.append("reply", {"reply": said})
+                        asked = Command(resume=said)
         assert answer is not None, "the graph ends in conclude"
         return answer
 

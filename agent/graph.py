@@ -78,7 +78,7 @@ def compile_loop(machine: Machine) -> "CompiledStateGraph[State, None, State, St
     builder: StateGraph[State, None, State, State] = StateGraph(State)
     for name in LOOP:
         # Counted once more by `explore`, which announces all of it again: here it is for nobody.
-        builder.add_node(name, counted(getattr(machine, name)))
+        builder.add_node(name, _noted(name, counted(getattr(machine, name))))
     builder.add_edge(START, "decide")
     builder.add_conditional_edges("decide", _after_decide(machine, END), [*LOOP, END])
     builder.add_edge("ask", "act")

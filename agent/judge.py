@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 import prompts
-from agent.asking import ChatClient, Problem, Question, Reply, Tell
+from agent.asking import ChatClient, Problem, Question, Reply, Tell, numbered
 from agent.model_settings import ModelSettings
 from encoders.photo_file import printable
 from geo.errors import UnavailableError
@@ -79,7 +79,7 @@ class ModelJudge:
             temperature=0.0,  # a verdict, not an idea
             seed=self._settings.seed,
         )
-        reply = self._client.ask(question, self._tell)
+        reply = self._client.ask(question, numbered(self._tell))
         verdict, problem = read_verdict(reply)
         if problem:
             self._tell("malformed", {"purpose": PURPOSE, **problem.model_dump(mode="json")})

@@ -16,6 +16,9 @@ from agent.trace import EventKind
 Listener = Callable[[EventKind, dict[str, JsonValue]], object]
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
+TRAJECTORY: ContextVar[int] = ContextVar("trajectory", default=0)
+"""Which of several parallel investigations runs here, from 1; 0 where there is only one."""
+
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:

@@ -143,6 +143,16 @@ def hear(kind: str, data: Mapping[str, JsonValue]) -> None:
         heard.append((kind, data))
 
 
+def hear_again(events: Sequence[Heard]) -> None:
+    """Have the running node have announced these events instead, in their order.
+
+    What ran in parallel came in an order of its own; a replay sums it up in that order again.
+    """
+    heard = _heard.get()
+    if heard is not None:
+        heard[:] = [(kind, data) for kind, data in events if kind in _NOTED]
+
+
 def counted(node: N) -> N:
     """Return the node, whose update also says what the model did in it, under `use`."""
 

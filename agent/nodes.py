@@ -22,7 +22,7 @@ from agent.asking import ModelUnavailableError, Problem
 from agent.belief import EVEN, Belief, BeliefSummary, believe, summarise
 from agent.budget import Budget, exhausted, left_of
 from agent.calibration import Calibration
-from agent.calls import announce, announce_findings, run_calls
+from agent.calls import RunCalls, announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
 from agent.drivers import Decision, Driver
 from agent.explore import explore
@@ -60,6 +60,7 @@ class Machine:
         analyst: whether a person is there to be asked.
         calibration: how far evidence can be trusted; None takes it at its word.
         loss: what answers cost.
+        run_calls: runs tool calls; a replay answers them from a trace instead.
     """
 
     bench: Workbench
@@ -73,6 +74,7 @@ class Machine:
     trajectories: int = 1
     calibration: Calibration | None = None
     loss: AnswerLoss = EVEN
+    run_calls: RunCalls = run_calls
 
     def observe(self, state: InputState) -> dict[str, Any]:
         """Open the photo, set up the state and write the first message."""
@@ -267,7 +269,7 @@ class Machine:
         fresh = [call for call in calls if call["id"] not in known]
         run, beyond = fresh[:allowed], fresh[allowed:]
         turn = 0 if quiet else state["spent"].steps
-        results = run_calls(run, self.tools, state, self.weight, turn)
+        results = self.run_calls(run, self.tools, state, self.weight, turn)
         steps, outcomes = [s for s, _ in results], [o for _, o in results]
         update = self._found(
             state,

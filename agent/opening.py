@@ -63,6 +63,8 @@ def opened(
             "name": photo.name,
             "width": photo.width,
             "height": photo.height,
+            "hint": hint,
+            "trust_metadata": bool(state.get("trust_metadata", False)),
             "recipe": recipe.name,
             "driver": driver.name,
             "encoder": dict(encoder),

@@ -37,6 +37,8 @@ SAMPLES: dict[str, dict[str, JsonValue]] = {
         "purpose": "decide", "model": HOSTILE, "text": HOSTILE, "seconds": 0.5, "tokens_in": 100,
         "tokens_out": 7, "tool_calls": [{"name": HOSTILE}],
     },
+    "model_error": {"purpose": "decide", "model": HOSTILE, "message": HOSTILE},
+    "decision": {"driver": HOSTILE, "calls": [{"id": "c", "name": HOSTILE, "args": {}}]},
     "malformed": {"kind": "text-call", "detail": HOSTILE, "action": "repaired"},
     "retry": {"wait_s": 1, "error": HOSTILE},
     "context": {"dropped": [], "why": HOSTILE},
