@@ -23,14 +23,18 @@ def test_followers_see_what_was_and_what_comes() -> None:
 
 async def test_event_loops_follow_what_threads_append() -> None:
     feed: Feed[int] = Feed()
-    writer = threading.Thread(target=lambda: ([feed.append(n) for n in range(300)], feed.close()))
+
+    def write() -> None:
+        for item in range(300):
+            feed.append(item)
+        feed.close()
 
     async def read(after: int) -> list[int]:
         return [item async for _, item in feed.afollow(after)]
 
     following = [asyncio.create_task(read(after)) for after in (0, 0, 50)]
     await asyncio.sleep(0)
-    writer.start()
+    threading.Thread(target=write).start()
     whole, again, rest = await asyncio.wait_for(asyncio.gather(*following), 10)
     assert whole == again == list(range(300))
     assert rest == list(range(50, 300))
