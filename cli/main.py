@@ -23,6 +23,7 @@ COMMANDS = {
     "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),
     "serve": ("cli.serve:serve", "Serve an encoder over HTTP."),
     "keys": ("cli.keys:keys", "Make, list and revoke the keys of the server."),
+    "mcp": ("cli.mcp:mcp", "Speak the Model Context Protocol, for assistants."),
     "doctor": ("cli.doctor:doctor", "Say what is installed, what is reachable, what to do next."),
     "demo": ("cli.demo:demo", "Build a small gallery, locate a photo in it, show the report."),
 }

@@ -15,6 +15,7 @@ from server import (
 )
 from server.context import Context
 from server.installing import install
+from server.mcp import mount_mcp
 
 ROUTERS = (
     operations.router, locating.router, galleries.router, exports.router, completions.router,
@@ -32,5 +33,6 @@ def make_app(sessions: Sessions) -> FastAPI:
     app.state.context = Context(sessions, sessions.settings)
     for router in ROUTERS:
         app.include_router(router)
+    mount_mcp(app, sessions, sessions.settings.server.hosts, sessions.settings.server.origins)
     install(app)
     return app
