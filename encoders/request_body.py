@@ -152,7 +152,7 @@ async def read_files(
             415,
         )
     share.take(len(body))
-    form = await _parse(request, body, most)
+    form = await read_form(request, body, most)
     try:
         parts = form.multi_items()
         if other := [name for name, part in parts if not isinstance(part, UploadFile)]:
@@ -164,13 +164,29 @@ async def read_files(
         await form.close()
 
 
-async def _parse(request: Request, body: bytes, most: int) -> FormData:
+async def read_form(
+    request: Request, body: bytes, most: int, *, field_bytes: int = 1_000_000
+) -> FormData:
+    """Return the parts of a form whose body was read; close it after use.
+
+    Args:
+        request: with the headers.
+        body: the whole of it.
+        most: files, and fields, that are taken.
+        field_bytes: of one field that is no file.
+
+    Raises:
+        BodyError: it is damaged or cut short (400), or has too many parts (413).
+    """
+
     async def once() -> AsyncGenerator[bytes, None]:
         yield body
         if not parser.complete:
             raise MultiPartException("it ends before its closing boundary")
 
-    parser = _Form(request.headers, once(), max_files=most, max_fields=most)
+    parser = _Form(
+        request.headers, once(), max_files=most, max_fields=most, max_part_size=field_bytes
+    )
     parser.spool_max_size = len(body) + 1  # photos of strangers stay out of temporary files
     try:
         return await parser.parse()

@@ -4,7 +4,10 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from server.context import Context
+from server.observing import Observed
+from server.operations import Counting, Metrics
 from server.problems import install_problems
+from server.schemas import describe_app
 from server.security import Doors, KeyDoor
 from server.security_bodies import Bodies
 from server.security_keys import KeyRing
@@ -38,3 +41,7 @@ def install(app: FastAPI) -> None:
         )
     app.add_middleware(Doors, settings=settings, keys=keys)
     install_problems(app)
+    app.state.metrics = Metrics()
+    app.state.observed = Observed(context.sessions, app.state.metrics)
+    app.add_middleware(Counting, metrics=app.state.metrics)
+    describe_app(app)

@@ -25,6 +25,8 @@ from encoders.wire import BodyError
 from geo.errors import ConfigError, GeolocationError, InputError, UnavailableError
 from tools.evidence import ToolError
 
+REJECTED = "graticule.rejected"
+"""Entry of a scope: why its request was refused."""
 MEDIA_TYPE = "application/problem+json"
 RETRY_S = 2
 """Said where nobody knows how long something will be away."""
@@ -193,9 +195,16 @@ def _unfitting(error: RequestValidationError) -> JSONResponse:
     )
 
 
-async def answer_error(_: Request, error: Exception) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
     """Answer a route's error; an exception handler of Starlette's."""
-    return problem_of(error)
+    answer = problem_of(error)
+    request.scope[REJECTED] = code_of(error)
+    return answer
+
+
+def code_of(error: Exception) -> str:
+    """Return why a request was refused, in a word."""
+    return error.code if isinstance(error, ProblemError) else type(error).__name__
 
 
 def install_problems(app: FastAPI) -> None:

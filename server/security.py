@@ -18,7 +18,7 @@ from agent.settings import Settings
 from encoders.photo_file import printable
 from encoders.serving import LOOPBACK
 from geo.errors import GeolocationError, InputError
-from server.problems import ProblemError, problem_of
+from server.problems import REJECTED, ProblemError, code_of, problem_of
 from server.security_keys import ApiKey, KeyRing
 from server.security_rates import Rates, rate_headers
 
@@ -26,8 +26,8 @@ OPEN_PATHS = frozenset({"/health", "/ready", "/ok"})
 """What tells nothing of anybody, and a monitor asks without a key."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = ("/search", "/count")
-KEY, REJECTED = "graticule.key", "graticule.rejected"
-"""Entries of a scope: the key that a request came with, and why it was refused."""
+KEY = "graticule.key"
+"""Entry of a scope: the key that its request came with."""
 DEFAULT_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -226,11 +226,6 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -
         await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:120]})
         return
     await answer(scope, receive, send)
-
-
-def code_of(error: Exception) -> str:
-    """Return why a request was refused, in a word."""
-    return error.code if isinstance(error, ProblemError) else type(error).__name__
 
 
 def _host_name(host: str) -> str:
