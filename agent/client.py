@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from langgraph.errors import GraphBubbleUp
 from pydantic import JsonValue
 
 from agent.asking import Capabilities, ChatClient, ModelUnavailableError, Question, Reply, Tell
@@ -84,7 +85,7 @@ class LangChainClient:
             try:
                 got = receive(request.stream, self._left(question, began))
                 break
-            except GeolocationError:
+            except (GeolocationError, GraphBubbleUp):
                 raise
             except Exception as error:
                 asked = self._asked(question, request)

@@ -17,6 +17,8 @@ from queue import SimpleQueue
 
 from langchain_core.messages import AIMessage
 
+from agent.stopping import wait
+
 LEFT_BEHIND: ContextVar[threading.Event | None] = ContextVar("left_behind", default=None)
 """Set once nobody waits for the reply any more; readers of long streams look at it."""
 
@@ -44,6 +46,7 @@ def receive(ask: Callable[[], Iterator[AIMessage]], limit_s: float) -> Received:
 
     Raises:
         Exception: whatever `ask` or its iterator raises within the time.
+        GraphDrained: the run was asked to stop.
     """
     began = time.monotonic()
     got, errors = Received(), list[Exception]()
@@ -60,7 +63,7 @@ def receive(ask: Callable[[], Iterator[AIMessage]], limit_s: float) -> Received:
 
     _in_thread(partial(copy_context().run, work))
     try:
-        finished = done.wait(limit_s)
+        finished = wait(done, limit_s)
     finally:
         left.set()
     if finished and errors:

@@ -22,6 +22,7 @@ from agent.graph import Graph
 from agent.listening import listening
 from agent.session_store import STORAGE_ERRORS
 from agent.state import InputState
+from agent.stopping import STOPPING, Stopping
 from agent.trace import Event, EventKind, Trace
 from geo.errors import GeolocationError, UnavailableError
 
@@ -79,7 +80,7 @@ class SessionRun:
         self.parts: Feed[Part] = Feed()
         self._graph, self._asked, self._config, self._trace = graph, asked, config, trace
         self._modes, self._ended, self._limits = tuple(modes), ended, limits or {}
-        self._control = RunControl()
+        self._control, self._stopping = RunControl(), Stopping()
         self._thread = threading.Thread(target=self._run, name=f"run-{run_id[:8]}", daemon=True)
 
     def start(self) -> "SessionRun":
@@ -88,8 +89,12 @@ class SessionRun:
         return self
 
     def stop(self, why: str = "stopped by the person") -> None:
-        """Stop after the step that runs now; what was found until then is kept."""
+        """Stop after the step that runs now, or at once where it waits for a model.
+
+        What earlier steps found is kept.
+        """
         self._control.request_drain(why)
+        self._stopping.request(why)
 
     @property
     def stopping(self) -> bool:
@@ -136,6 +141,7 @@ class SessionRun:
 
     def _run(self) -> None:
         try:
+            STOPPING.set(self._stopping)  # of this thread, and of those that it starts
             with listening(self.tell):
                 self._go()
         except GraphDrained as drained:

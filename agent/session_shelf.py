@@ -233,4 +233,4 @@ class SessionShelf:
 
 def now() -> str:
     """Return the time, UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -75,8 +75,5 @@ def test_twelve_turns_about_a_large_photo_stay_small(
             cursor.execute("SELECT length(value) FROM writes")
             sizes += [row[0] for row in cursor.fetchall()]
     held = sum(sizes)
-    print(
-        f"{len(sizes)} rows, {held:,} bytes; trace {sessions.trace_path(info.id).stat().st_size:,}"
-    )
     assert held < LIMIT_BYTES
     assert (tmp_path / "sessions.sqlite").stat().st_size < 2 * LIMIT_BYTES

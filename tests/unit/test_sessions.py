@@ -3,12 +3,17 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage
 
 from agent.factors import Settlements
+from agent.geolocator import Geolocator
+from agent.geolocators import Geolocators
 from agent.session_records import (
     Assessment,
     SessionBusyError,
@@ -16,10 +21,13 @@ from agent.session_records import (
     UnknownSessionError,
 )
 from agent.sessions import Sessions
+from agent.settings import Settings
 from agent.trace import check_trace
 from geo.errors import InputError, UnavailableError
+from tests.fakes import BlankReader, FakeGazetteer
 from tests.unit.photo_samples import encoded, picture
 from tests.unit.session_samples import Steady, quick_sessions
+from tests.unit.test_agentic import Model, commit
 
 PHOTO = encoded(picture(120, 80, seed=1))
 OTHER = encoded(picture(120, 80, seed=2))
@@ -317,3 +325,41 @@ def test_half_a_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     path.write_text(json.dumps({"no": "event"}) + os.linesep)
     with pytest.raises(InputError, match="line 1 is not an event"):
         Trace(path, onward=True)
+
+
+def test_a_model_that_thinks_does_not_keep_a_run_from_stopping(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    asked, thought = threading.Event(), threading.Event()
+
+    class Thinking(Model):
+        def reply(self, messages: Sequence[BaseMessage], given: dict[str, Any]) -> AIMessage:
+            asked.set()
+            thought.wait(60)
+            return super().reply(messages, given)
+
+    settings = Settings(home=tmp_path)
+
+    def make(_: SessionOptions) -> Geolocator:
+        model = Thinking(commit)
+        one = Geolocator(model=model.chat, settings=settings, encoder=None, recipe="agentic")
+        one.bench.open_gazetteer = lambda: FakeGazetteer(settlements)
+        one.bench.reader = BlankReader()
+        return one
+
+    with Sessions(settings, Geolocators(settings, make=make)) as sessions:
+        info = sessions.create(PHOTO)
+        run = sessions.send(info.id)
+        assert asked.wait(20)
+        began = time.monotonic()
+        run.stop("enough")
+        assert run.wait(10) is None
+        assert time.monotonic() - began < 5
+        assert sessions.get(info.id).status == "stopped"
+        assert [e.data["why"] for e in sessions.events(info.id) if e.kind == "stopped"] == [
+            "enough"
+        ]
+        thought.set()
+        answer = sessions.resume(info.id).wait(30)
+        assert answer
+        assert [step.tool for step in answer.steps].count("prior") == 1
