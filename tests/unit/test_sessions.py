@@ -24,7 +24,7 @@ from agent.sessions import Sessions
 from agent.settings import Settings
 from agent.trace import check_trace
 from geo.errors import InputError, UnavailableError
-from tests.fakes import BlankReader, FakeGazetteer
+from tests.fakes import BlankReader, FakeGazetteer, calling
 from tests.unit.photo_samples import encoded, picture
 from tests.unit.session_samples import Steady, quick_sessions
 from tests.unit.test_agentic import Model, commit
@@ -363,3 +363,45 @@ def test_a_model_that_thinks_does_not_keep_a_run_from_stopping(
         answer = sessions.resume(info.id).wait(30)
         assert answer
         assert [step.tool for step in answer.steps].count("prior") == 1
+
+
+ASK = calling(("ask_analyst", {"question": "Which country?", "options": ["Germany", "none"]}))
+
+
+def modelled_sessions(home: Path, settlements: Settlements, *turns: Any) -> Sessions:
+    """Return sessions whose model takes these turns."""
+    settings = Settings(home=home)
+
+    def make(options: SessionOptions) -> Geolocator:
+        model = Model(*turns)
+        one = Geolocator(
+            model=model.chat, settings=settings, encoder=None, recipe="agentic", analyst=options.ask
+        )
+        one.bench.open_gazetteer = lambda: FakeGazetteer(settlements)
+        one.bench.reader = BlankReader()
+        return one
+
+    return Sessions(settings, Geolocators(settings, make=make))
+
+
+@pytest.mark.parametrize("reply", ["Germany", None])
+def test_a_question_waits_for_its_answer_in_another_process(
+    tmp_path: Path, settlements: Settlements, reply: str | None
+) -> None:
+    with modelled_sessions(tmp_path, settlements, ASK) as sessions:
+        info = sessions.create(PHOTO)
+        run = sessions.send(info.id)
+        assert run.wait(30) is None
+        assert run.question
+        assert run.question["action_request"]["args"]["question"] == "Which country?"
+        assert sessions.get(info.id).status == "waiting"
+    with modelled_sessions(tmp_path, settlements, commit) as later:
+        again = later.send(info.id, reply) if reply else later.resume(info.id)
+        answer = again.wait(30)
+        assert answer
+        said = next(step for step in answer.steps if step.tool == "ask_analyst")
+        assert (said.data.get("chosen") == "Germany") == bool(reply)
+        assert bool(said.evidence_ids) == bool(reply)
+        kinds = [event.kind for event in later.events(info.id)]
+        assert kinds.count("question") == kinds.count("reply") == 1
+        assert later.get(info.id).status == "idle"
