@@ -17,6 +17,8 @@ independent, and each may be wrong: a group of weight `w` multiplies belief by
   inside them, and belief outside them stays as it is: a town sought in a country that a sign
   pointed to says nothing more for that country.
 
+* Areas: `f` is the prior inside, or outside, of them; see `agent.area_factors`.
+
 A calibration (`agent.calibration`) replaces weights and reaches by measured ones, and raises every
 `F` to the power `1 / temperature`: pools that are averaged are too vague where they agree, groups
 that are multiplied too sure (Ranjan and Gneiting, JRSS B 72 (2010), on linear pools).
@@ -37,6 +39,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agent.abstain import AnswerLoss, Rule
+from agent.area_factors import AreaGroup, Wilds, splits_of, wilds_of
 from agent.belief_points import Belief, Patches
 from agent.calibration import Calibration
 from agent.factors import (
@@ -50,7 +53,7 @@ from agent.factors import (
     prior_of,
 )
 from agent.mesh import mesh_of
-from geo.quads import FACES, Quads
+from geo.quads import FACES, Ints, Quads
 from tools.evidence import Evidence, Latitude, Longitude, Record, Share
 
 __all__ = ["Belief", "BeliefSummary", "Rule", "Status", "Weighed", "believe", "summarise", "weigh"]
@@ -90,12 +93,29 @@ def weigh(
     if calibration is not None:
         items = [item for item in map(calibration.applied, items) if item.weight > 0]
     prior = prior_of(settlements)
-    shares = tuple(CountryGroup(group, prior) for group in _groups(items, with_candidates=False))
-    groups = tuple(CandidateGroup(group, prior) for group in _groups(items, with_candidates=True))
-    named = {(c.latitude, c.longitude): None for item in items for c in item.candidates}
-    points = np.array(sorted(named), dtype=np.float64).reshape(-1, 2)
+    named = _groups(item for item in items if not item.candidates and (item.countries or item.area))
+    bounded = [group for group in named if _is_bounded(group)]
+    shares = tuple(CountryGroup(group, prior) for group in named if not _is_bounded(group))
+    groups = tuple(
+        CandidateGroup(group, prior) for group in _groups(item for item in items if item.candidates)
+    )
+    called = {(c.latitude, c.longitude): None for item in items for c in item.candidates}
+    points = np.array(sorted(called), dtype=np.float64).reshape(-1, 2)
     kernels = Kernels.of(groups) if groups else None
-    return Weighed(prior, shares, groups, kernels, points)
+    weighed = Weighed(prior, shares, groups, kernels, points)
+    return _bounded(weighed, bounded) if bounded else weighed
+
+
+def _is_bounded(group: Sequence[Evidence]) -> bool:
+    return any(item.area is not None for item in group)
+
+
+def _bounded(weighed: "Weighed", groups: Sequence[Sequence[Evidence]]) -> "Weighed":
+    """Return the same with groups that say inside or outside of areas."""
+    items = [item for group in groups for item in group]
+    wilds = wilds_of(items, weighed.prior)
+    areas = tuple(AreaGroup(group, weighed.prior, wilds) for group in groups)
+    return replace(weighed, areas=areas, wilds=wilds, split=splits_of(items))
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,7 @@ class Seen:
         groups: `[M, G]` density of each group, per km2.
         kept: false for a cell that finer ones stand for.
         rise: see `Weighed`; empty before it is known.
+        bounds: logarithm of what areas multiply belief by; empty without any.
     """
 
     quads: Quads
@@ -116,6 +137,7 @@ class Seen:
     groups: Floats
     kept: NDArray[np.bool_]
     rise: Floats
+    bounds: Floats
 
     @cached_property
     def country(self) -> NDArray[np.intp]:
@@ -136,6 +158,9 @@ class Weighed:
     Attributes:
         kernels: of all groups; None where there are none.
         named: `[C, 2]` the candidates' coordinates.
+        areas: groups that say inside or outside.
+        wilds: prior away from settlements, inside of areas; None without areas.
+        split: cells that show the areas' polygons, by number.
     """
 
     prior: Prior
@@ -143,6 +168,9 @@ class Weighed:
     groups: tuple[CandidateGroup, ...]
     kernels: Kernels | None
     named: Floats
+    areas: tuple[AreaGroup, ...] = ()
+    wilds: Wilds | None = None
+    split: Ints | None = None
 
     @cached_property
     def seen(self) -> Seen:
@@ -151,8 +179,9 @@ class Weighed:
             return _nothing_seen()
         weight = np.array([group.weight for group in self.groups])
         share = np.repeat(weight, [len(group.share) for group in self.groups]) * self.kernels.share
-        quads = mesh_of(self.kernels.unit, self.kernels.radius_km, share, self.kernels.first)
-        return _look(quads, self.kernels, self.prior)
+        kernels = self.kernels
+        quads = mesh_of(kernels.unit, kernels.radius_km, share, kernels.first, self.split)
+        return self._bounds(_look(quads, kernels, self.prior))
 
     def belief(self, temperature: float = 1.0) -> Belief:
         """Return belief at a temperature: 1 takes the groups at their word."""
@@ -164,6 +193,8 @@ class Weighed:
             Patches.of(p.quads, p.unit, p.area_km2, rows)
             for p, rows in zip(parts, kept, strict=True)
         ]
+        if self.wilds is not None:
+            cells.append(Patches(self.wilds.quads, self.wilds.unit, self.wilds.area_km2))
         mass = self._mass(power, parts, kept, rises)
         pointed = None if temperature == 1 else self._mass(power**POINTED, parts, kept, rises)
         return Belief(self.prior, Patches.joined(cells), mass, self.named, pointed)
@@ -179,22 +210,52 @@ class Weighed:
         alone = self._alone(power)
         held = np.concatenate(
             [
-                self._log_mass(power, alone, part, rise, rows)
-                for part, rise, rows in zip(parts, rises, kept, strict=True)
+                *(
+                    self._log_mass(power, alone, part, rise, rows)
+                    for part, rise, rows in zip(parts, rises, kept, strict=True)
+                ),
+                self._log_wild(power, alone),
             ]
         )
-        top = max(alone.max() + np.log(self.prior.mass.max()), held.max(initial=-np.inf))
-        settled = self.prior.mass * np.exp(alone - top)[self.prior.known_country]
-        mass = np.concatenate([settled, np.exp(held - top)])
+        most = alone.max() + power * self._settled.max(initial=0.0)
+        top = max(most + np.log(self.prior.mass.max()), held.max(initial=-np.inf))
+        mass = np.concatenate([self._mass_of_settlements(power, alone, top), np.exp(held - top)])
         return np.asarray(mass / mass.sum(), dtype=np.float64)
+
+    def _mass_of_settlements(self, power: float, alone: Floats, top: float) -> Floats:
+        """Return the mass of each settlement, `[S]`, divided by `exp(top)`."""
+        if not self.areas:
+            settled: Floats = self.prior.mass * np.exp(alone - top)[self.prior.known_country]
+            return settled
+        there = alone[self.prior.known_country] + power * self._settled
+        return np.asarray(self.prior.mass * np.exp(there - top), dtype=np.float64)
+
+    @cached_property
+    def _settled(self) -> Floats:
+        """Logarithm of what areas multiply belief in settlements by, `[S]`; empty without any."""
+        return np.sum([area.settled for area in self.areas], axis=0) if self.areas else np.empty(0)
+
+    def _log_wild(self, power: float, alone: Floats) -> Floats:
+        """Return the logarithm of the mass in the wilds if no candidate is right, `[B]`."""
+        if self.wilds is None:
+            return np.empty(0)
+        wilds = self.wilds
+        bounds = np.sum([area.at(wilds.unit, wilds.country) for area in self.areas], axis=0)
+        return np.asarray(np.log(wilds.mass) + alone[wilds.country] + power * bounds)
+
+    def _bounds(self, seen: Seen) -> Seen:
+        """Return cells with what areas say of their centres."""
+        if not self.areas:
+            return seen
+        bounds = np.sum([area.at(seen.unit, seen.country) for area in self.areas], axis=0)
+        return replace(seen, bounds=bounds)
 
     def _refined(self, power: float, alone: Floats) -> list[Seen]:
         """Return the mesh, and after it cells in the place of those that hold much."""
         if self.kernels is None:
             return [self.seen]
         parts, part, top = list[Seen](), self.seen, alone.max()
-        in_countries = np.bincount(self.prior.known_country, self.prior.mass, len(alone))
-        others, cells = float(in_countries @ np.exp(alone - top)), 0
+        others, cells = self._elsewhere(power, alone, top), 0
         for _ in range(ROUNDS):
             rise = self._rise(part, self.seen.whole)
             mass = np.exp(self._log_mass(power, alone, part, rise) - top)
@@ -204,8 +265,17 @@ class Weighed:
                 return [*parts, replace(part, rise=rise)]
             parts.append(replace(part, rise=rise, kept=~heavy))
             others += float(mass[~heavy].sum())
-            part = _look(part.quads.taken(heavy).children().children(), self.kernels, self.prior)
+            finer = part.quads.taken(heavy).children().children()
+            part = self._bounds(_look(finer, self.kernels, self.prior))
         return [*parts, replace(part, rise=self._rise(part, self.seen.whole))]
+
+    def _elsewhere(self, power: float, alone: Floats, top: float) -> float:
+        """Return the mass where no candidate is right, divided by `exp(top)`."""
+        if not self.areas:
+            held = np.bincount(self.prior.known_country, self.prior.mass, len(alone))
+            return float(held @ np.exp(alone - top))
+        settled = self._mass_of_settlements(power, alone, top)
+        return float(settled.sum() + np.exp(self._log_wild(power, alone) - top).sum())
 
     def _alone(self, power: float) -> Floats:
         """Return the logarithm of the factor in each country if no candidate is right, `[C]`."""
@@ -278,6 +348,8 @@ class Weighed:
         even = not self.shares and len(self._wrong) == 1
         lone = alone[:1] if even else alone[seen.country[rows]]
         there = np.log(seen.prior[rows] * seen.area_km2[rows])
+        if self.areas:
+            there += power * seen.bounds[rows]
         return np.asarray(there + lone + more, dtype=np.float64)
 
     @cached_property
@@ -316,20 +388,20 @@ def _look(quads: Quads, kernels: Kernels, prior: Prior) -> Seen:
     """Return what is at the centres of cells."""
     unit = quads.unit_vectors()
     density, whole, none = kernels.density(unit), np.ones(len(unit), dtype=np.bool_), np.empty(0)
-    return Seen(quads, unit, quads.area_km2(), prior.density_in(quads), density, whole, none)
+    return Seen(quads, unit, quads.area_km2(), prior.density_in(quads), density, whole, none, none)
 
 
 def _nothing_seen() -> Seen:
     none = np.empty(0)
     quads = Quads.globe().taken(np.zeros(FACES, dtype=np.bool_))
-    return Seen(quads, none.reshape(0, 3), none, none, none.reshape(0, 0), none > 0, none)
+    no_cells = none.reshape(0, 3), none, none, none.reshape(0, 0), none > 0, none, none
+    return Seen(quads, *no_cells)
 
 
-def _groups(items: Sequence[Evidence], *, with_candidates: bool) -> list[list[Evidence]]:
+def _groups(items: Iterable[Evidence]) -> list[list[Evidence]]:
     groups: dict[str, list[Evidence]] = {}
     for item in items:
-        if bool(item.candidates) == with_candidates and (item.candidates or item.countries):
-            groups.setdefault(item.group, []).append(item)
+        groups.setdefault(item.group, []).append(item)
     return [groups[name] for name in sorted(groups)]
 
 

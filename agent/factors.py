@@ -17,7 +17,7 @@ from geo.cells import area_km2, from_tokens, levels
 from geo.errors import InputError
 from geo.quads import Quads, quads_at
 from geo.regions import load_atlas
-from tools.evidence import Candidate, Evidence
+from tools.evidence import Area, Candidate, Evidence
 
 Floats = NDArray[np.float64]
 Settlements = tuple[Floats, Floats, list[str]]
@@ -55,6 +55,8 @@ class Prior:
         self.mass: Floats = weight / weight.sum()
         self.extent_km: Floats = np.sqrt(np.maximum(population, 1.0) / PEOPLE_PER_KM2 / np.pi)
         self.unit: Floats = sphere.unit_vectors(self.points)
+        self.in_areas: dict[Area, NDArray[np.bool_]] = {}
+        """Which settlements lie in areas, kept by `agent.area_factors`."""
 
     @cached_property
     def by_country(self) -> dict[str, float]:
@@ -194,9 +196,16 @@ class CountryGroup:
         """Return the factor on belief in each of these countries, `[N]`, never 0."""
         return np.array([self._factor(code) for code in codes.tolist()], dtype=np.float64)
 
+    def right(self, codes: NDArray[np.str_]) -> Floats:
+        """Return the factor on belief in each of these countries if the group is right, `[N]`."""
+        return np.array([self._if_right(code) for code in codes.tolist()], dtype=np.float64)
+
     def _factor(self, code: str) -> float:
+        return self.weight * self._if_right(code) + 1 - self.weight
+
+    def _if_right(self, code: str) -> float:
         named = self.shares[code] / self._prior[code] if code in self.shares else 0.0
-        return self.weight * (named + self._unknown) + 1 - self.weight
+        return named + self._unknown
 
 
 class CandidateGroup:

@@ -36,6 +36,7 @@ def mesh_of(
     radius_km: FloatArray,
     share: FloatArray,
     first: NDArray[np.intp] | None = None,
+    split: Ints | None = None,
 ) -> Quads:
     """Return the cells that kernels need to be seen; together they cover the globe once.
 
@@ -47,6 +48,7 @@ def mesh_of(
         radius_km: `[K]` scales.
         share: `[K]` of all mass, 0 to 1: lighter kernels are seen less finely.
         first: `[G]` the first kernel of each group; None for one group of all.
+        split: cells that must be split as well, by number, each with all that it lies in.
     """
     starts = [0] if first is None else first.tolist()
     table = np.column_stack([unit, radius_km, share])
@@ -59,10 +61,11 @@ def mesh_of(
             np.arange(len(missing)), [groups[g].stop - groups[g].start for g in missing]
         )
         rows = np.concatenate([np.arange(groups[g].start, groups[g].stop) for g in missing])
-        for g, split in zip(missing, _splits(*_columns(table[rows]), owner), strict=True):
-            found[keys[g]] = split
-            _kept.put(keys[g], split)
-    return _leaves(_distinct(np.concatenate([FACE_IDS[:0], *found.values()])))
+        for g, own in zip(missing, _splits(*_columns(table[rows]), owner), strict=True):
+            found[keys[g]] = own
+            _kept.put(keys[g], own)
+    more = FACE_IDS[:0] if split is None else split
+    return _leaves(_distinct(np.concatenate([more, *found.values()])))
 
 
 def _columns(table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

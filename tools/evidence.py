@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from geo.errors import GeolocationError
 
@@ -99,6 +99,37 @@ class Picture(Record):
     caption: str
 
 
+Degrees = Annotated[float, Field(ge=-540, le=540)]
+"""Longitude of a ring's vertex: past 180 where the ring crosses the antimeridian."""
+Ring = tuple[tuple[Latitude, Degrees], ...]
+Polygon = tuple[Ring, ...]
+"""An outer ring, then its holes: latitude and longitude in degrees, the first vertex not repeated,
+edges straight in latitude and longitude (RFC 7946)."""
+
+
+class Area(Record):
+    """Countries and polygons together, and whether the place is said to lie in them or not."""
+
+    countries: tuple[str, ...] = ()
+    """ISO 3166-1 alpha-2, sorted."""
+    polygons: tuple[Polygon, ...] = ()
+    """As `geo.rings.canonical` writes them."""
+    inside: bool = True
+    """False: the place is said to lie outside."""
+    label: str
+    """What a person calls it."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if any(len(code) != 2 or not code.isupper() for code in self.countries):
+            raise ValueError(f"country codes must be two capitals, got {self.countries!r}")
+        if list(self.countries) != sorted(set(self.countries)):
+            raise ValueError(f"countries must be sorted and distinct, got {self.countries!r}")
+        if not self.countries and not self.polygons:
+            raise ValueError("an area without countries and polygons is nowhere; give one")
+        return self
+
+
 UNSAID = frozenset({"call_id", "box", "weight"})
 """Fields of evidence that are no part of what it says."""
 
@@ -106,7 +137,8 @@ UNSAID = frozenset({"call_id", "box", "weight"})
 class Evidence(Record):
     """What one tool call says about location.
 
-    `candidates` and `countries` are alternatives within the evidence; either may be empty.
+    `candidates` and `countries` are alternatives within the evidence; either may be empty. An
+    `area` says instead where the place lies or does not lie.
     """
 
     tool: str
@@ -116,6 +148,8 @@ class Evidence(Record):
     candidates: tuple[Candidate, ...] = ()
     countries: dict[str, Share] = Field(default_factory=dict)
     """Probability by ISO 3166-1 alpha-2 code given this evidence alone; sums to at most 1."""
+    area: Area | None = None
+    """That the place lies inside or outside of something, in place of candidates and countries."""
     weight: Share
     """How often evidence of this kind is right; 0 shows it to people without any effect."""
     given_countries: tuple[str, ...] = ()
@@ -136,10 +170,17 @@ class Evidence(Record):
             raise ValueError(f"country shares sum to {sum(countries.values()):.4f}, limit 1")
         return countries
 
+    @model_validator(mode="after")
+    def _areas_stand_alone(self) -> Self:
+        if self.area is not None and (self.candidates or self.countries):
+            raise ValueError("an area stands alone; put candidates and countries in other evidence")
+        return self
+
     @cached_property  # asked for at every step, for every piece of evidence
     def id(self) -> str:
         """Short identity of what is said, whatever call said it and however it is weighed."""
-        content = self.model_dump(mode="json", exclude=set(UNSAID))
+        without = set(UNSAID) if self.area is not None else {*UNSAID, "area"}
+        content = self.model_dump(mode="json", exclude=without)
         return short_id(content, prefix="e")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
