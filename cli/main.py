@@ -15,10 +15,13 @@ from geo.errors import GeolocationError
 COMMANDS = {
     "locate": ("cli.locate:locate", "Find out where a photo was taken."),
     "batch": ("cli.batch:batch", "Locate every photo of a folder, into one table."),
+    "chat": ("cli.chat:chat", "Talk about a photo until satisfied."),
+    "sessions": ("cli.sessions:sessions", "List, go on with, fork and compare sessions."),
     "recipes": ("cli.recipes:recipes", "List the ways to locate, and which can run here."),
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
     "evaluate": ("cli.evaluate:evaluate", "Measure accuracy and calibration where truth is known."),
     "trace": ("cli.traces:trace", "Show and verify the trace of a run."),
+    "export": ("cli.export:export", "Write a session as a report, map, table or case file."),
     "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
     "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),
     "serve": ("cli.serve:serve", "Serve an encoder over HTTP."),

@@ -5,8 +5,10 @@ a session's own options leave open: a session that names a recipe keeps it whate
 line says, one that names none follows the command line, then the settings.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,23 @@ from agent.geolocators import Geolocators
 from agent.session_records import SessionOptions
 from agent.sessions import Sessions
 from cli.geolocator_options import Chosen
+from geo.errors import UnavailableError
 
 if TYPE_CHECKING:
     from agent.geolocator import Geolocator
     from agent.settings import Settings
     from index_builder.gallery import Gallery
+
+
+NOTED = "opened.json"
+OF_MACHINE = ("model_url", "galleries", "encoder", "places", "calibration", "abstain_cost")
+"""Options that `SessionOptions` does not hold."""
+BARE: dict[str, Any] = {
+    "recipe": "", "model": "", "model_url": "", "trajectories": None, "galleries": (),
+    "encoder": "auto", "places": None, "calibration": None, "point": None, "abstain_cost": None,
+    "download": False, "trust_metadata": False,
+}  # fmt: skip
+"""What a command is given where nothing is said."""
 
 
 class ChosenGeolocators(Geolocators):
@@ -107,6 +121,63 @@ def session_options(chosen: Chosen) -> SessionOptions:
         point=chosen.point,
         trust_metadata=chosen.trust_metadata,
     )
+
+
+def remember(sessions: Sessions, session_id: str, chosen: Chosen) -> None:
+    """Note beside a session what it was begun with and its options do not hold.
+
+    Galleries, encoder and the like are of this machine: they go into no trace and to no client.
+
+    Raises:
+        UnavailableError: the disk is full.
+    """
+    held = {name: _noted(getattr(chosen, name)) for name in OF_MACHINE}
+    path = sessions.folder(session_id) / NOTED
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(held), encoding="utf-8")
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {str(path)!r} ({error.strerror}); free space"
+        ) from None
+
+
+def as_before(chosen: Chosen, settings: "Settings", name: str) -> Chosen:
+    """Return options with what a session was begun with where they leave something open.
+
+    Args:
+        chosen: options of the command line, which win.
+        settings: where sessions are kept.
+        name: id or name of the session; empty for none.
+
+    Raises:
+        UnknownSessionError: there is none of this name.
+    """
+    if not name:
+        return chosen
+    with Sessions(settings) as sessions:
+        path = sessions.folder(sessions.find(name).id) / NOTED
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return chosen  # begun by another program, or on another machine
+    bare = Chosen(**BARE)
+    left = {key for key in OF_MACHINE if getattr(chosen, key) == getattr(bare, key)}
+    return replace(chosen, **{key: _read(key, held[key]) for key in left & held.keys()})
+
+
+def _noted(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_noted(one) for one in value]
+    if isinstance(value, Path):
+        return str(value if str(value) == "none" else value.absolute())
+    return value
+
+
+def _read(key: str, value: Any) -> Any:
+    if key == "galleries":
+        return tuple(one if "://" in one else Path(one) for one in value)
+    return Path(value) if key in ("places", "calibration") and value else value
 
 
 def _opened(

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+from pydantic import JsonValue
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from agent.answer import Step
 from agent.event_words import (
     conflict_lines,
     line,
@@ -35,6 +37,21 @@ QUIET_MISHAPS = (
 """Of no consequence, or told by the refused step that follows; all are counted at the end."""
 COLOURS = ("cyan", "magenta", "yellow", "green")
 """Of parallel investigations."""
+
+
+def step_row(step: Step) -> Table:
+    """Return a step as it is listed afterwards, by its number."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, justify="right", width=3, style="dim")
+    table.add_column(no_wrap=True, width=1)
+    table.add_column(overflow="fold")
+    table.add_row(str(step.number), MARKS[step.outcome], _told(step.tool, step.seconds, step.text))
+    return table
+
+
+def _told(tool: JsonValue, seconds: float, text: JsonValue) -> str:
+    """Return a tool's name, time and words as markup."""
+    return f"[bold]{escape(line(tool, 60))}[/] [dim]{duration(seconds)}[/] {escape(line(text))}"
 
 
 class Row(NamedTuple):
@@ -133,9 +150,7 @@ class Steps:
             told, *more = prior_lines(found)
             rows = [Row(mark, f"[bold]first impression[/] [dim]{seconds}[/] {escape(told)}")]
             return rows + [Row("", f"[dim]–[/] {escape(one)}") for one in more]
-        name = escape(line(data["tool"], 60))
-        text = escape(line(data["text"]))
-        return [Row(mark, f"[bold]{name}[/] [dim]{seconds}[/] {text}")]
+        return [Row(mark, _told(data["tool"], float(str(data["seconds"])), data["text"]))]
 
     def _reply(self, event: Event) -> list[Row] | None:
         data = event.data
