@@ -31,6 +31,7 @@ from agent.listening import listening
 from agent.model_settings import ModelSettings
 from agent.nodes import PRIOR_POPULATION
 from agent.recipes import Recipe, find_recipe
+from agent.resources import check_trajectories, open_galleries, places_of
 from agent.run_setup import setup_of
 from agent.settings import Settings, load_settings
 from agent.state import InputState
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
-    from encoders.base import AlignedEncoder, Points
+    from encoders.base import AlignedEncoder
     from index_builder.gallery import Gallery
     from index_builder.places import OnProgress, Places
 
@@ -111,11 +112,12 @@ class Geolocator:
         without: Sequence[str] = (),
     ) -> None:
         self.settings = settings or load_settings()
-        self._opened: list[Gallery] = []
         self._runs, self._closed, self._counting = 0, False, threading.Lock()
         self._pool = ThreadPoolExecutor(SESSIONS, thread_name_prefix="graticule")
         self.bench = Workbench(photos=PhotoStore(self.settings.photos))
-        self.bench.galleries = self._open(galleries or self.settings.galleries)
+        self.bench.galleries, self._opened = open_galleries(
+            galleries or self.settings.galleries, self.settings
+        )
         self._place_progress: OnProgress | None = None
         try:
             self.asker = make_asker(model or self.settings.model, self.bench.photos)
@@ -124,7 +126,7 @@ class Geolocator:
             self.calibration = chosen_calibration(named, self.recipe.name, self.settings.home)
             left_out: tuple[str, ...] = ()
             if driver is None:
-                _check_trajectories(self.recipe, trajectories)
+                check_trajectories(self.recipe, trajectories)
                 self.bench.galleries, left_out = searched(self.recipe, self.bench.galleries)
             self._use(recipe_encoder(self.recipe, self.bench.galleries, encoder), places)
             self.bench.missing += left_out
@@ -178,7 +180,7 @@ class Geolocator:
         self.bench.owns_encoder = isinstance(encoder, str | Path)
         self.bench.load_encoder = partial(load_named, home=self.settings.home)
         self.bench.missing = (missing,) if missing else ()
-        self._more_places = None if places is None else _places_of(Path(places), opener, missing)
+        self._more_places = None if places is None else places_of(Path(places), opener, missing)
 
     def compiled(
         self, checkpointer: "BaseCheckpointSaver[str] | None" = None, *, asynchronous: bool = False
@@ -407,53 +409,9 @@ class Geolocator:
         home, gazetteer = self.settings.home, self.bench.gazetteer
         return open_worldwide(encoder, home, gazetteer, self._more_places, self._place_progress)
 
-    def _open(self, galleries: "Sequence[Path | str | Gallery]") -> "tuple[Gallery, ...]":
-        from index_builder import open_gallery
-
-        held = []
-        opened: set[Path | str] = set()
-        api_key = self.settings.qdrant_api_key.get_secret_value() or None
-        try:
-            for gallery in galleries:
-                if isinstance(gallery, Path | str):
-                    remote = str(gallery).startswith(("http://", "https://"))
-                    place = str(gallery) if remote else Path(gallery).resolve()
-                    if place in opened:
-                        continue  # named twice; its lock would refuse us
-                    opened.add(place)
-                    gallery = open_gallery(gallery, api_key=api_key)
-                    self._opened.append(gallery)
-                held.append(gallery)
-        except GeolocationError:
-            self.close()
-            raise
-        return tuple(held)
-
     def _trace_path(self, photo_id: str) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return self.settings.traces / f"{stamp}-{photo_id[:12]}.jsonl"
-
-
-def _places_of(table: Path, opener: object, missing: str) -> "Points":
-    """Read a user's table of places, which only an encoder can search."""
-    from index_builder.coordinates import read_coordinates
-
-    if opener is None and missing:
-        raise UnavailableError(f"places {printable(str(table))!r} cannot be searched: {missing}")
-    if opener is None:
-        raise InputError(
-            f"places {printable(str(table))!r} cannot be searched without an encoder; choose one"
-        )
-    return read_coordinates(table)
-
-
-def _check_trajectories(recipe: Recipe, asked: int | None) -> None:
-    """Refuse several investigations where there is nothing that a model investigates."""
-    if (asked or 1) > 1 and not (recipe.loop and recipe.uses_model):
-        raise InputError(
-            f"{asked} trajectories asked for, limit 1 with recipe {recipe.name!r}, in which no "
-            "model calls tools; leave them out, or use recipe 'agentic'"
-        )
 
 
 def _end(events: Generator[Event, None, None]) -> None:
