@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
 from pydantic import JsonValue
 
@@ -92,7 +93,7 @@ def explore(machine: "Machine", state: State) -> dict[str, Any]:
 
 def _trajectory(machine: "Machine", state: State, number: int) -> Conclusion:
     """Run one loop from its own start."""
-    from agent.graph import compile_loop, run_config
+    from agent.graph import compile_loop
 
     assert machine.asker is not None
     left = left_of(machine.budget, state["spent"])
@@ -115,8 +116,18 @@ def _trajectory(machine: "Machine", state: State, number: int) -> Conclusion:
         here.copy().run(announce, kind, {**data, "trajectory": number + 1})
 
     with listening(numbered):
-        ended = cast(State, compile_loop(alone).invoke(begun, run_config(share.steps)))
+        ended = cast(State, compile_loop(alone).invoke(begun, _alone(share)))
     return _concluded(machine, state, ended, number)
+
+
+def _alone(budget: Budget) -> RunnableConfig:
+    """Return the config of a loop that keeps no checkpoints.
+
+    A session's durability would be handed on to it, and LangGraph would wait for the first one.
+    """
+    from agent.graph import run_config
+
+    return {**run_config(budget.steps), "configurable": {"__pregel_durability": "async"}}
 
 
 def _start(state: State, number: int) -> list[AnyMessage]:
