@@ -4,10 +4,12 @@ from fastapi import FastAPI
 
 from agent.sessions import Sessions
 from server import (
+    about,
     assistants,
     completions,
     exports,
     galleries,
+    items,
     locating,
     operations,
     runs,
@@ -16,10 +18,11 @@ from server import (
 from server.context import Context
 from server.installing import install
 from server.mcp import mount_mcp
+from server.run_queue import Runs
 
 ROUTERS = (
     operations.router, locating.router, galleries.router, exports.router, completions.router,
-    assistants.router, threads.router, runs.router,
+    about.router, assistants.router, threads.router, runs.router, items.router,
 )  # fmt: skip
 
 
@@ -31,6 +34,7 @@ def make_app(sessions: Sessions) -> FastAPI:
     """
     app = FastAPI(title="Graticule", docs_url=None, redoc_url=None)
     app.state.context = Context(sessions, sessions.settings)
+    app.state.runs = Runs(sessions)
     for router in ROUTERS:
         app.include_router(router)
     mount_mcp(app, sessions, sessions.settings.server.hosts, sessions.settings.server.origins)
