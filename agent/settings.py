@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from agent.abstain import AnswerLoss, Rule
 from agent.budget import Budget
 from agent.model_settings import ModelSettings
+from agent.page_settings import PageSettings
 from agent.server_settings import ServerSettings
 from geo.errors import ConfigError
 from geo.paths import home
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     """`postgresql://USER@HOST/DATABASE` for sessions; empty for a file in the home folder."""
     disclosure: Literal["exact", "city", "region", "country", "none"] = "exact"
     """How finely reports and exports may tell places at most, see `agent.disclosure`."""
+    page: PageSettings = PageSettings()
+    """Of the page in the browser: tiles, which are asked for over the network."""
     qdrant_url: str = ""
     """Address of a Qdrant server, for `doctor`."""
     qdrant_api_key: SecretStr = SecretStr("")

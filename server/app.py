@@ -19,6 +19,7 @@ from server.context import Context
 from server.installing import install
 from server.mcp import mount_mcp
 from server.run_queue import Runs
+from server.web import mount_page
 
 ROUTERS = (
     operations.router, locating.router, galleries.router, exports.router, completions.router,
@@ -38,5 +39,6 @@ def make_app(sessions: Sessions) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     mount_mcp(app, sessions, sessions.settings.server.hosts, sessions.settings.server.origins)
+    mount_page(app, sessions)
     install(app)
     return app

@@ -1,0 +1,122 @@
+"""The photo with its clue boxes, and the pictures that tools drew of pairs."""
+
+from typing import Any
+
+from agent.report_model import LETTERS, MOST_CLUES
+from agent.sessions import Sessions
+from geo.errors import GeolocationError
+from server.web_elements import el
+from server.web_story import Story
+
+Frame = tuple[str, str, str, str]
+"""Number or letter, evidence id, what it is, CSS position."""
+
+
+def photo_panel(sessions: Sessions, story: Story, photo_id: str) -> None:
+    """Show the photo with a frame around everything that evidence was read from."""
+    try:
+        photo = sessions.photos.get(photo_id)
+    except GeolocationError:
+        el("p", "missing", "The photo is no longer in the store.")
+        return
+    frames = frames_of(story, photo.width, photo.height)
+    with el("div", "tools-row"):
+        el("button", "button small", "Lens", type="button", data_act="lens",
+           data_frame="photo-frame", aria_pressed="true")  # fmt: skip
+        if frames:
+            el("button", "button small", "Frames", type="button", data_act="boxes",
+               aria_pressed="true")  # fmt: skip
+        el("span", "soft", f"{photo.name or 'photo'} · {photo.width} × {photo.height} px")
+    with el("div", "photo-wrap"):
+        frame = el("figure", "photo-frame lensed", id="photo-frame", data_lens=True)
+        frame.style(f"--ratio:{photo.width / photo.height:.4f}")
+        with frame:
+            source = f"/page/files/photos/{photo.id}"
+            el("img", "", src=f"{source}?side=1400", data_full=f"{source}?side=4096",
+               alt=f"The photo to locate, {photo.name or 'without a name'}")  # fmt: skip
+            for mark, evidence, what, style in frames:
+                _frame(mark, evidence, what, style)
+    if frames:
+        with el("ol", "clues", aria_label="What the frames hold"):
+            for mark, evidence, what, _ in frames:
+                with el("li", "clue", data_ev=evidence):
+                    el("b", "mono", mark)
+                    el("span", "", what[:220])
+
+
+def _frame(mark: str, evidence: str, what: str, style: str) -> None:
+    number = mark.isdigit()
+    made = el("button", "box" if number else "box said", type="button", data_ev=evidence,
+              data_show=evidence if number else None, title=what[:200],
+              aria_label=f"Frame {mark}: {what[:160]}")  # fmt: skip
+    made.style(style)
+    with made:
+        el("b", "", mark, aria_hidden="true")
+
+
+def frames_of(story: Story, width: int, height: int) -> list[Frame]:
+    """Return the frames of a photo of so many pixels: evidence's boxes, then the prior's clues."""
+    clues = _clues(story)
+    found = []
+    for key, told in story.evidence.items():
+        if told.data.get("tool") == "prior" and clues:
+            continue  # its clues have frames of their own
+        style = _style(told.data.get("box"), width, height)
+        if style:
+            found.append((str(told.number), key, str(told.data.get("summary")), style))
+    for letter, clue in zip(LETTERS, clues[:MOST_CLUES], strict=False):
+        box = clue.get("box") or {}
+        style = _style({side: float(box[side]) * (width if side in ("left", "right") else height)
+                        for side in box}, width, height)  # fmt: skip
+        if style:
+            what = f"The model says it saw: {clue.get('what')}"
+            found.append((letter, f"clue-{letter}", what, style))
+    return found
+
+
+def _clues(story: Story) -> list[dict[str, Any]]:
+    for step in story.steps.values():
+        if step.get("tool") == "prior":
+            guess = (step.get("data") or {}).get("guess") or {}
+            return [one for one in guess.get("clues") or () if isinstance(one, dict)]
+    return []
+
+
+def _style(box: Any, width: int, height: int) -> str:
+    if not box or box["left"] >= width or box["top"] >= height:
+        return ""
+    right, bottom = min(box["right"], width), min(box["bottom"], height)
+    return (
+        f"left:{100 * box['left'] / width:.3f}%;top:{100 * box['top'] / height:.3f}%;"
+        f"width:{100 * (right - box['left']) / width:.3f}%;"
+        f"height:{100 * (bottom - box['top']) / height:.3f}%"
+    )
+
+
+def pairs_of(story: Story) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the pictures that tools made, each with its step, in order."""
+    return [
+        (step, picture) for step in story.steps.values() for picture in step.get("pictures") or ()
+    ]
+
+
+def pairs_panel(story: Story) -> None:
+    """Show pairs of photos with the lines that join them, and crops, under a lens."""
+    found = pairs_of(story)
+    if not found:
+        el("p", "empty", "No pictures yet. Where the photo is compared with one of a gallery, "
+           "both stand here side by side with lines between the points that agree.")  # fmt: skip
+        return
+    for index, (step, picture) in enumerate(found):
+        name = f"pair-{index}"
+        with el("figure", "pair"):
+            with el("div", "tools-row"):
+                el("button", "button small", "Lens", type="button", data_act="lens",
+                   data_frame=name, aria_pressed="true",
+                   aria_label=f"Lens over picture {index + 1}")  # fmt: skip
+                el("span", "soft", f"step {step.get('number')}")
+            with el("div", "pair-frame lensed", id=name, data_lens=True):
+                source = f"/page/files/photos/{picture['photo_id']}"
+                el("img", "", src=f"{source}?side=1400", data_full=f"{source}?side=4096",
+                   loading="lazy", alt=str(picture.get("caption")))  # fmt: skip
+            el("figcaption", "soft", str(picture.get("caption")))
