@@ -1,10 +1,13 @@
-"""The compose file: Qdrant as one server or as a cluster, and a chat model on a GPU."""
+"""The compose file: the server and all it leans on, with or without a GPU, alone or in a cluster."""
 
 import json
 import re
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -22,9 +25,17 @@ def compose() -> dict[str, Any]:
     return parsed
 
 
-def test_without_a_profile_only_the_command_line_is_started(compose: dict[str, Any]) -> None:
-    always = [name for name, service in compose["services"].items() if "profiles" not in service]
-    assert always == ["graticule"]
+APPS = ("server", "server-gpu")
+
+
+def test_it_follows_the_public_schema_of_compose_files() -> None:
+    schema = files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json")
+    held = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    jsonschema.validate(held, json.loads(schema.read_text()))
+
+
+def test_nothing_is_started_without_a_profile(compose: dict[str, Any]) -> None:
+    assert all(service["profiles"] for service in compose["services"].values())
 
 
 def test_each_profile_starts_its_own_servers(compose: dict[str, Any]) -> None:
@@ -32,20 +43,28 @@ def test_each_profile_starts_its_own_servers(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for profile in service.get("profiles", []):
             started.setdefault(profile, []).append(name)
-    assert started == {
+    assert {profile: sorted(names) for profile, names in started.items()} == {
+        "cli": ["graticule"],
         "qdrant": ["qdrant"],
         "cluster": list(NODES),
-        "gpu": ["graticule-gpu", "vllm"],
+        "cpu": ["encoder", "postgres", "qdrant", "server"],
+        "gpu": ["encoder", "postgres", "qdrant", "server-gpu", "vllm"],
     }
 
 
 def test_no_port_is_open_to_other_machines_and_none_is_taken_twice(
     compose: dict[str, Any],
 ) -> None:
-    ports = [port for name in (*SERVERS, "vllm") for port in compose["services"][name]["ports"]]
-    assert all(port.startswith("127.0.0.1:") for port in ports)
-    taken = [port.split(":")[1] for port in ports]
-    assert len(taken) == len(set(taken)) == 6
+    for profile in ("cpu", "gpu", "cluster"):
+        ports = [
+            port
+            for service in compose["services"].values()
+            if {profile, "qdrant"} & set(service["profiles"])
+            for port in service.get("ports", ())
+        ]
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+        taken = [port.split(":")[1] for port in ports]
+        assert len(taken) == len(set(taken))
     assert not any(port.endswith(":6335") for port in ports), "nodes talk among themselves only"
 
 
@@ -104,21 +123,66 @@ def flags(compose: dict[str, Any]) -> dict[str, str]:
 
 
 def test_the_command_line_reaches_the_model_and_nothing_beyond(compose: dict[str, Any]) -> None:
-    plain, driven = compose["services"]["graticule"], compose["services"]["graticule-gpu"]
+    plain = compose["services"]["graticule"]
     assert plain["network_mode"] == "none"
-    assert "network_mode" not in driven
-    assert driven["networks"] == ["model"]
-    assert compose["networks"]["model"] == {"internal": True}
+    assert compose["networks"] == {"inside": {"internal": True}, "model": {"internal": True}}
+    assert compose["services"]["postgres"]["networks"] == ["inside"]
+    assert "model" in compose["services"]["server-gpu"]["networks"]
     assert set(compose["services"]["vllm"]["networks"]) == {"model", "default"}
-    assert {key: driven[key] for key in ("build", "volumes")} == {
-        key: plain[key] for key in ("build", "volumes")
-    }
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_the_server_waits_for_what_it_leans_on_and_says_when_it_is_ready(
+    compose: dict[str, Any], name: str
+) -> None:
+    app = compose["services"][name]
+    assert app["command"][0] == "serve"
+    expected = {"postgres", "qdrant", "encoder"} | ({"vllm"} if name == "server-gpu" else set())
+    assert app["depends_on"].keys() == expected
+    assert {one["condition"] for one in app["depends_on"].values()} == {"service_healthy"}
+    for needed in (name, *expected):
+        assert compose["services"][needed]["healthcheck"]["test"]
+    assert "/health" in app["healthcheck"]["test"][-1]
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_the_settings_read_what_the_file_sets(
+    compose: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in compose["services"][name]["environment"].items():
+        plain = re.sub(r"\$\{\w+:\?[^}]+\}", "secret", value)
+        monkeypatch.setenv(key, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", plain))
+    settings = load_settings()
+    address = settings.sessions_url.get_secret_value()
+    assert address == "postgresql://graticule:secret@postgres/graticule"
+    assert (settings.galleries, settings.server.hosts) == ((), ())
+
+
+def test_secrets_and_choices_are_named_in_the_example_and_nowhere_set(
+    compose: dict[str, Any],
+) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    used = set(re.findall(r"\$\{(\w+)", text))
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert used == example.keys()
+    assert example["POSTGRES_PASSWORD"] == example["HF_TOKEN"] == ""
+    for name, default in re.findall(r"\$\{(\w+):-([^}]+)\}", text):
+        assert example[name] == default
+
+
+def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert re.search(r":v?\d+\.\d+", service["image"]), service["image"]
+    recipe = compose["services"]["server"]["build"]["dockerfile_inline"]
+    assert re.search(r"^FROM python:\d+\.\d+-", recipe)
+    assert compose["services"]["server"]["image"].endswith(version("graticule"))
 
 
 def test_both_sides_mean_the_same_model_and_the_settings_read_it(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driven, server = compose["services"]["graticule-gpu"], compose["services"]["vllm"]
+    driven, server = compose["services"]["server-gpu"], compose["services"]["vllm"]
     named = re.fullmatch(r"\$\{GRATICULE_MODEL__NAME:-(.+)\}", server["command"][0])
     assert named
     assert driven["environment"]["GRATICULE_MODEL__NAME"] == server["command"][0]
@@ -126,7 +190,6 @@ def test_both_sides_mean_the_same_model_and_the_settings_read_it(
     monkeypatch.setenv("GRATICULE_MODEL__NAME", named[1])
     model = load_settings().model
     assert (model.url, model.name) == ("http://vllm:8000/v1", "Qwen/Qwen3-VL-8B-Instruct")
-    assert driven["depends_on"] == {"vllm": {"condition": "service_healthy"}}
 
 
 def test_the_model_server_takes_what_the_agent_sends(compose: dict[str, Any]) -> None:
