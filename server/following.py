@@ -1,8 +1,7 @@
-"""Following a run from an event loop: its steps in words, and its end when nobody listens."""
+"""Following a run from an event loop: its steps, and its end when nobody listens any more."""
 
 from collections.abc import AsyncGenerator
 
-from agent.event_words import words_of
 from agent.session_run import SessionRun
 from agent.trace import Event
 
@@ -10,8 +9,8 @@ SILENT = frozenset({"setup", "message", "node", "answer", "reply", "resumed"})
 """Kinds of events that tell a follower nothing that it does not know."""
 
 
-async def steps_of(run: SessionRun, gone: str) -> AsyncGenerator[tuple[Event, str], None]:
-    """Yield the steps of a run as they happen, each with its words on one printable line.
+async def steps_of(run: SessionRun, gone: str) -> AsyncGenerator[Event, None]:
+    """Yield the steps of a run as they happen.
 
     Args:
         run: to follow to its end.
@@ -20,7 +19,7 @@ async def steps_of(run: SessionRun, gone: str) -> AsyncGenerator[tuple[Event, st
     try:
         async for event in run.aevents():
             if event.kind not in SILENT:
-                yield event, words_of(event)
+                yield event
     finally:
         if run.status == "busy":
             run.stop(gone)

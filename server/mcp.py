@@ -31,6 +31,7 @@ from server.mcp_locate import Faces, run_tools
 from server.mcp_resources import add_resources, listed_resources
 from server.mcp_tools import geographic_tools
 from server.problems import problem
+from server.telling import tells_all
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -84,8 +85,9 @@ class GraticuleServer(MCPServer[Any]):
                 return
             get = self._sessions.geolocators.get
             geolocator = await anyio.to_thread.run_sync(get, self._options)
-            for tool in geographic_tools(geolocator):
-                self._tool_manager._tools[tool.name] = tool
+            if tells_all(self._sessions):
+                for tool in geographic_tools(geolocator):
+                    self._tool_manager._tools[tool.name] = tool
             self._made = True
 
     async def list_tools(self) -> list[McpTool]:

@@ -34,6 +34,7 @@ from server.following import steps_of
 from server.mcp_photos import held_photo, local_photo, photo_id_of
 from server.mcp_tools import PHOTO_URI, TypedTool, make_tool
 from server.stored import begin, follow_up
+from server.telling import tells_all, told_answer, told_step
 from tools.evidence import Record
 
 logger = logging.getLogger(__name__)
@@ -209,9 +210,9 @@ async def off_loop(function: Callable[..., T], *arguments: Any, **named: Any) ->
 
 def resources_of(session_id: str, photo_id: str, answered: bool) -> dict[str, str]:
     """Return the addresses of what a session holds."""
-    uri = f"session://{session_id}"
-    found = {"photo": PHOTO_URI + photo_id, "trace": f"{uri}/trace"}
-    return {**found, "answer": f"{uri}/answer", "report": f"{uri}/report"} if answered else found
+    names = ("answer", "report", "trace") if answered else ("trace",)
+    found = {name: f"session://{session_id}/{name}" for name in names}
+    return {"photo": PHOTO_URI + photo_id, **found}
 
 
 async def _add_photo(
@@ -245,7 +246,9 @@ async def _locate(
 
     def start() -> SessionRun:
         held = held_photo(sessions.photos, given.photo, given.image_base64)
-        said: dict[str, Any] = {"ask": given.ask and faces.options.ask}
+        # A question of the model's may name the place in any words.
+        ask = given.ask and faces.options.ask and tells_all(sessions)
+        said: dict[str, Any] = {"ask": ask}
         if given.recipe:
             said["recipe"] = given.recipe
         if given.trust_metadata:
@@ -292,7 +295,7 @@ async def _outcome(
     """Follow a run to its end, ask the person in between, and return what became of it."""
     count = 0
     while True:
-        count = await _followed(run, context, count)
+        count = await _followed(faces.sessions, run, context, count)
         if run.status != "waiting" or not _can_ask(context):
             return await off_loop(_told, faces.sessions, run)
         question = _question(run)
@@ -303,12 +306,14 @@ async def _outcome(
         run = await off_loop(faces.sessions.resume, run.session_id, said)
 
 
-async def _followed(run: SessionRun, context: "Context[Any, Any]", count: int) -> int:
+async def _followed(
+    sessions: Sessions, run: SessionRun, context: "Context[Any, Any]", count: int
+) -> int:
     """Report each step as progress; a cancelled call stops the run, which can be resumed."""
     async with aclosing(steps_of(run, CANCELLED)) as steps:
-        async for _, words in steps:
+        async for event in steps:
             count += 1
-            await context.report_progress(count, None, words)
+            await context.report_progress(count, None, told_step(sessions, event))
     return count
 
 
@@ -350,7 +355,8 @@ def _told(sessions: Sessions, run: SessionRun) -> CallToolResult:
     info = sessions.get(run.session_id)
     photo_id = info.photos[0]
     question = _question(run) if run.status == "waiting" else None
-    answer = run.answer if run.status == "idle" else None
+    ended = run.answer if run.status == "idle" else None
+    answer = told_answer(sessions, run.session_id, ended) if ended else None
     if question is not None:
         text = f"{_words(question)}\n\nAsk the person; {again}."
     elif answer is not None:

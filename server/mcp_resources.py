@@ -14,13 +14,12 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Annotations
 from mcp_types import Resource as McpResource
 
-from agent.report import render_report
-from agent.session_records import UnknownSessionError
 from agent.sessions import Sessions
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from server.answers import summary_of
 from server.mcp_tools import PHOTO_URI
+from server.telling import latest_answer, tells_all, told_report, told_trace
 from tools.evidence import ToolError
 
 T = TypeVar("T")
@@ -47,7 +46,9 @@ def add_resources(server: "MCPServer[Any]", sessions: Sessions) -> None:
         description="Where the photo was taken, how sure we are, and why.",
     )  # fmt: skip
     async def answer(session_id: str) -> str:
-        return await _read(lambda: summary_of(_answered(sessions, session_id)).model_dump_json())
+        return await _read(
+            lambda: summary_of(latest_answer(sessions, session_id)).model_dump_json()
+        )
 
     @server.resource(
         "session://{session_id}/report", name="report", title="Report", mime_type="text/html",
@@ -55,7 +56,7 @@ def add_resources(server: "MCPServer[Any]", sessions: Sessions) -> None:
         description="One self-contained HTML file with every step, for the person.",
     )  # fmt: skip
     async def report(session_id: str) -> str:
-        return await _read(lambda: render_report(_answered(sessions, session_id), sessions.photos))
+        return await _read(lambda: told_report(sessions, session_id))
 
     @server.resource(
         "session://{session_id}/trace", name="trace", title="Trace",
@@ -63,14 +64,15 @@ def add_resources(server: "MCPServer[Any]", sessions: Sessions) -> None:
         description="Hash-chained events of the session, one JSON object a line, for the person.",
     )  # fmt: skip
     async def trace(session_id: str) -> str:
-        return await _read(lambda: _trace(sessions, session_id))
+        return await _read(lambda: told_trace(sessions, session_id))
 
 
 def listed_resources(sessions: Sessions) -> list[McpResource]:
     """Return the photos and reports of the latest sessions."""
     found: dict[str, McpResource] = {}
     for info in sessions.search(limit=MOST_LISTED):
-        name = printable(info.headline or info.name or info.id, 120)
+        known = (info.headline or info.name) if tells_all(sessions) else ""
+        name = printable(known or info.id, 120)
         if info.revision:
             uri = f"session://{info.id}/report"
             found[uri] = McpResource(
@@ -99,18 +101,3 @@ def _pixels(sessions: Sessions, photo_id: str) -> bytes:
         return sessions.photos.path(held.id).read_bytes()
     except OSError:
         raise InputError(f"photo {held.id[:12]} is gone from the store; add it again") from None
-
-
-def _answered(sessions: Sessions, session_id: str) -> Any:
-    answer = sessions.answer(session_id)
-    if answer is None:
-        raise InputError(f"session {printable(session_id, 60)} has no answer yet; let it end first")
-    return answer
-
-
-def _trace(sessions: Sessions, session_id: str) -> str:
-    sessions.get(session_id)
-    path = sessions.trace_path(session_id)
-    if not path.exists():
-        raise UnknownSessionError(f"session {session_id} has no trace yet; let it begin first")
-    return path.read_text("utf-8")

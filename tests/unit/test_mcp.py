@@ -205,13 +205,20 @@ async def test_a_claimed_position_is_withheld_unless_the_person_trusts_it(
             return commit(messages)
         return calling(("read_metadata", {"photo_id": "x"}))
 
+    steps: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        steps.append(message or "")
+
     with scripted_sessions(settings, lambda: Model(read)) as sessions:
         async with connected(sessions) as client:
             claiming = base64_of(CLAIMING)
             added = await called(client, "add_photo", image_base64=claiming)
             photo = added.structured_content["photo_id"]
             single = await called(client, "read_metadata", photo_id=photo)
-            withheld = await called(client, "locate_photo", photo=photo)
+            withheld = await client.call_tool(
+                "locate_photo", {"photo": photo}, progress_callback=hear
+            )
             answer = await client.read_resource(withheld.structured_content["resources"]["answer"])
             used = await called(client, "locate_photo", photo=photo, trust_metadata=True)
     assert "withheld" in text_of(single)
@@ -219,6 +226,8 @@ async def test_a_claimed_position_is_withheld_unless_the_person_trusts_it(
     for shown in (added, single, withheld, answer):
         told = shown.model_dump_json()
         assert not any(digits in told for digits in CLAIM)
+    assert any("withheld" in step for step in steps)
+    assert not any(digits in step for digits in CLAIM for step in steps)
     assert withheld.structured_content["answer"]["metadata_position"] == "withheld"
     assert used.structured_content["answer"]["metadata_position"] == "used"
     claimed = used.structured_content["answer"]["claimed_latitude"]
