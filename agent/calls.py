@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from agent.answer import Step
 from agent.dependence import adopted
 from agent.listening import tell
-from agent.model_use import hear
+from agent.model_use import hear, in_order
 from agent.state import State, spoken
 from agent.trace import EventKind
 from geo.errors import GeolocationError, UnavailableError
@@ -185,8 +185,9 @@ def announce(kind: EventKind, data: dict[str, JsonValue]) -> None:
     """Tell whoever listens of an event; nobody there is fine."""
     if kind in ASKING and (inside := _INSIDE.get()):
         data = {"inside": inside, **data}
-    hear(kind, data)
-    tell(kind, data)
+    with in_order():
+        hear(kind, data)
+        tell(kind, data)
 
 
 def announce_findings(evidence: Sequence[Evidence], rejected: Sequence[dict[str, Any]]) -> None:

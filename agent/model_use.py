@@ -8,7 +8,9 @@ whole; here are counts, a model's own words cut short, and who disagreed with wh
 import functools
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -132,7 +134,18 @@ class ModelUse(Record):
 
 _CALLS = re.compile(r"<(tool_call|function)\b.*?(?:</\1>|$)", re.DOTALL)
 Heard = tuple[str, Mapping[str, JsonValue]]
-_heard: ContextVar[list[Heard] | None] = ContextVar("heard", default=None)
+
+
+class _Hearing(list[Heard]):
+    """What the running node announced; one at a time is heard and told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = threading.RLock()
+
+
+_heard: ContextVar[_Hearing | None] = ContextVar("heard", default=None)
+_ALONE = nullcontext()
 N = TypeVar("N", bound=Callable[..., dict[str, Any]])
 
 
@@ -141,6 +154,12 @@ def hear(kind: str, data: Mapping[str, JsonValue]) -> None:
     heard = _heard.get()
     if heard is not None and kind in _NOTED:
         heard.append((kind, data))
+
+
+def in_order() -> AbstractContextManager[object]:
+    """Return what keeps the order in which things are heard that in which they are told."""
+    heard = _heard.get()
+    return _ALONE if heard is None else heard.turn
 
 
 def hear_again(events: Sequence[Heard]) -> None:
@@ -158,7 +177,7 @@ def counted(node: N) -> N:
 
     @functools.wraps(node)
     def run(state: Any) -> dict[str, Any]:
-        heard: list[Heard] = []  # threads of the node share it: their context is a copy
+        heard = _Hearing()  # threads of the node share it: their context is a copy
         token = _heard.set(heard)
         try:
             update = node(state)
