@@ -171,9 +171,9 @@ async def ready(request: Request) -> Response:
     if not hasattr(state, "warmth"):
         state.warmth = Warmth(context_of(request).sessions)
     warmth: Warmth = state.warmth
-    if warmth.missing:
-        warmth.begin()
     missing = (warmth.missing,) if warmth.missing else ()
+    if missing:
+        warmth.begin()
     found = Readiness(ready=not missing, missing=missing)
     headers = {"retry-after": "2"} if missing else {}
     return JSONResponse(found.model_dump(mode="json"), 503 if missing else 200, headers)

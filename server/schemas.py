@@ -125,19 +125,19 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     document["security"] = [{"key": []}, {"bearer": []}, {}]
-    for path in document.get("paths", {}).values():
+    for path, item in document.get("paths", {}).items():
         for method in _METHODS:
-            if operation := path.get(method):
-                _complete(operation)
+            if operation := item.get(method):
+                _complete(operation, {404} if "{" in path else set())
     return document
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], also: set[int]) -> None:
     responses = operation.setdefault("responses", {})
     fastapis = "HTTPValidationError" in str(responses.get("422"))
     if fastapis:
         del responses["422"]
-    statuses = {*EVERYWHERE, *(WITH_BODY if "requestBody" in operation else ())}
+    statuses = {*also, *EVERYWHERE, *(WITH_BODY if "requestBody" in operation else ())}
     statuses |= {422} if fastapis else set()
     for status in sorted(statuses):
         responses.setdefault(str(status), documented(status))
