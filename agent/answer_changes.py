@@ -10,6 +10,7 @@ LEAST_SHARE = 0.05
 LEAST_RATIO = 1.05
 """A radius that changed by less is the same."""
 ARROW = "→"
+SAME_PLACE = "same coordinate"
 
 
 def changes(before: Answer, after: Answer) -> tuple[str, ...]:
@@ -24,7 +25,8 @@ def changes(before: Answer, after: Answer) -> tuple[str, ...]:
     """
     told = [_status(before, after), _moved(before, after), _radius(before, after)]
     told += [*_countries(before, after), _evidence(before, after)]
-    return tuple(filter(None, told))
+    found = tuple(filter(None, told))
+    return () if found == (SAME_PLACE,) else found
 
 
 def moved_km(before: Answer, after: Answer) -> float | None:
@@ -53,7 +55,7 @@ def _moved(before: Answer, after: Answer) -> str:
     km = moved_km(before, after)
     if km is None:
         return ""
-    return f"moved {distance(km)}" if km >= 0.001 else "same coordinate"
+    return f"moved {distance(km)}" if km >= 0.001 else SAME_PLACE
 
 
 def _radius(before: Answer, after: Answer) -> str:

@@ -90,7 +90,8 @@ def _answers(events: Sequence[Event]) -> list[Answer]:
 
 
 def _side(info: SessionInfo, events: Sequence[Event], answer: Answer, common: int) -> Side:
-    until = [one for one in _answers(events) if one.revision <= answer.revision]
+    events = _until(events, answer.revision)
+    until = _answers(events)
     uses = [one.model for one in until if one.model]
     return Side(
         session=info.id,
@@ -110,6 +111,14 @@ def _side(info: SessionInfo, events: Sequence[Event], answer: Answer, common: in
         seconds=round(sum(one.seconds for one in until), 3),
         said=tuple(filter(None, map(said_in, events[common:]))),
     )
+
+
+def _until(events: Sequence[Event], revision: int) -> Sequence[Event]:
+    """Return the events up to an answer."""
+    for number, event in enumerate(events, start=1):
+        if event.kind == "answer" and event.data.get("revision") == revision:
+            return events[:number]
+    return events
 
 
 def said_in(event: Event) -> str:

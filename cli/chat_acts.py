@@ -10,7 +10,6 @@ from urllib.parse import unquote
 import click
 
 from cli.chat_talk import SHOWN_ID, Talk
-from cli.paths import NewFile
 from cli.session_fork import FORK_OPTIONS, forked
 from cli.verdicts import assessment, place_in
 from encoders.photo_file import printable
@@ -159,24 +158,22 @@ def verdict(talk: Talk, rest: str) -> None:
 
 def report(talk: Talk, rest: str) -> None:
     """Write the report."""
-    from agent.case import case_of_session
-    from agent.report import write_report
-
-    path = new_file(rest, "/report FILE.html", b"<!doctype html")
-    case = case_of_session(talk.sessions, talk.info.id)
-    write_report(talk.answer, talk.sessions.photos, path, case)
-    talk.note(f"Written: {printable(str(path))}")
+    _write(talk, "html", _path(rest, "/report FILE.html"))
 
 
 def export(talk: Talk, rest: str) -> None:
     """Write the session in another format."""
-    from cli.session_export import write_export
-
     form, _, name = rest.strip().partition(" ")
     if not name:
         raise InputError("which format, and where to? Write /export FORMAT FILE")
-    path = write_export(talk.sessions, talk.info.id, form, path_of(name))
-    talk.note(f"Written: {printable(str(path))}")
+    _write(talk, form, path_of(name))
+
+
+def _write(talk: Talk, form: str, path: Path) -> None:
+    from cli.session_export import write_export
+
+    write_export(talk.sessions, talk.info.id, form, path)
+    talk.note(f"Written: {printable(str(path))}, {path.stat().st_size:,} bytes")
 
 
 def name(talk: Talk, rest: str) -> None:
@@ -222,15 +219,6 @@ def path_of(text: str) -> Path:
     if text.startswith("file://"):
         text = unquote(text.removeprefix("file://"))
     return Path(text).expanduser() if text.startswith("~") else Path(text)
-
-
-def new_file(text: str, usage: str, beginning: bytes) -> Path:
-    """Return a path to write to, which replaces nothing but a file of the same kind."""
-    path = _path(text, usage)
-    try:
-        return NewFile(beginning).convert(path, None, None)
-    except click.ClickException as error:
-        raise InputError(f"{error.format_message().rstrip('.')}; write {usage}") from None
 
 
 def words_of(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from rich.text import Text
 from agent.answer import Answer, Step
 from agent.budget import Budget, Spent
 from agent.effect_words import effect_words
-from agent.report_format import percent, pretty
+from agent.report_format import duration, percent, pretty
 from agent.session_compare import compare_sessions
 from cli.chat_talk import CROP_SIZE, Talk
 from cli.run import labelled, reasons
@@ -153,9 +153,10 @@ def budget(talk: Talk, _: str) -> None:
     spent: Spent = state.get("spent") or Spent()
     allowed: Budget = talk.sessions.geolocators.get(talk.info.options).budget
     rows = [
-        (name.replace("_", " "), f"{getattr(spent, name):,.6g} of {getattr(allowed, name):,.6g}")
-        for name in Budget.model_fields
+        (name.replace("_", " "), f"{getattr(spent, name):,} of {getattr(allowed, name):,}")
+        for name in ("steps", "tool_calls", "tokens")
     ]
+    rows.append(("time", f"{duration(spent.seconds)} of {duration(allowed.seconds)}"))
     use = state.get("use")
     if use is not None and use.calls:
         rows.append(

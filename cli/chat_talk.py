@@ -11,6 +11,7 @@ from rich.text import Text
 
 from agent.answer import Answer
 from agent.answer_changes import changes
+from agent.report_format import visible
 from agent.session_records import SessionInfo
 from agent.session_run import SessionRun
 from agent.sessions import Sessions
@@ -168,22 +169,29 @@ class Talk:
 
     def follow(self, run: SessionRun) -> None:
         """Show a run until it ends, asks or stops, and what it came to."""
-        info = self.info
-        before = self.sessions.answer(info.id)
         self._run = run
         with self.console.status("Opening the photo ...") as self._status:
             for event in shown(run.events(), self.console, status=self._status):
                 self._show_pictures(event)
         self._status = None
         if run.status == "idle" and run.answer is not None:
-            changed = changes(before, run.answer) if before else ()
-            self.console.print(revision_panel(run.answer, info.name, changed))
+            self.console.print(
+                revision_panel(run.answer, self.info.name, self._changed(run.answer))
+            )
         elif run.status == "waiting":
             self.show_question(self.question())
         elif run.status == "stopped":
             self.note("Stopped; what was found is kept. /resume goes on, or say something.")
         elif run.error is not None:
             self._fail(run.error)
+
+    def _changed(self, answer: Answer) -> tuple[str, ...]:
+        """Return what an answer changes of the one before it, if there is one."""
+        if answer.revision < 2:
+            return ()
+        before = self.sessions.answer(self.info.id, answer.revision - 1)
+        assert before is not None, "revisions are numbered without gaps"
+        return changes(before, answer) or ("nothing",)
 
     def _fail(self, error: Exception) -> None:
         """Tell why a run failed; a fault in the program is no less told."""
@@ -201,7 +209,7 @@ class Talk:
 
     def note(self, text: str) -> None:
         """Tell something on the side."""
-        self.console.print(Text(text, "dim"))
+        self.console.print(Text(visible(text), "dim"))
 
     def show_photo(self, photo_id: str, size: tuple[int, int]) -> None:
         """Show a photo of the store, where the terminal can."""

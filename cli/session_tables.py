@@ -118,7 +118,7 @@ def _rows(found: Comparison, first: Side, second: Side) -> list[tuple[str, str, 
         both("50 / 80 / 95 %", _radii),
     ]
     for code, (one, other) in list(found.shares.items())[:MOST_COUNTRIES]:
-        rows.append((_country(code), percent(one), percent(other)))
+        rows.append((_country(code), _share(one), _share(other)))
     for name, (was, now) in found.options.items():
         rows.append((f"Option {name}", was or "-", now or "-"))
     rows += [
@@ -144,6 +144,11 @@ def _radii(side: Side) -> str:
         return "-"
     radii = (side.radii.km_50, side.radii.km_80, side.radii.km_95)
     return " / ".join(distance(one) for one in radii)
+
+
+def _share(share: float) -> str:
+    """Return a share; an answer lists the largest only, so none is not nothing."""
+    return percent(share) if share else "-"
 
 
 def _country(code: str) -> str:
@@ -175,7 +180,7 @@ def _evidence(found: Comparison) -> list[RenderableType]:
         if len(pairs) > MOST_EVIDENCE:
             told.append(Text(f"  {len(pairs) - MOST_EVIDENCE} more", "dim"))
     both = sum(_only(one) == 2 for one in found.evidence)
-    return [*told, Text(f"{both} pieces of evidence count in both, or in neither.")]
+    return [*told, Text(f"Evidence that counts in both, or in neither: {both}.")]
 
 
 def _only(pair: EvidencePair) -> int:

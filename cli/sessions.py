@@ -219,7 +219,9 @@ def delete(session: str, yes: bool) -> None:
     """Delete SESSION: checkpoints, trace, verdicts, and photos that no other session has."""
     with _opened() as held:
         info = held.find(session)
-        told = f"{info.id[:8]} {info.name!r}, {len(info.photos)} photos"
+        others = {photo for one in held.search() if one.id != info.id for photo in one.photos}
+        lost = len(set(info.photos) - others)
+        told = f"session {info.id[:8]} {info.name!r}; photos that only it has: {lost}"
         if not yes and not click.confirm(f"Delete {told}?", err=True):
             raise click.Abort
         held.delete(info.id)
