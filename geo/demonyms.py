@@ -35,7 +35,8 @@ _ENGLISH = (
     "MT Maltese;MU Mauritian;MV Maldivian;MW Malawian;MX Mexican;MY Malaysian;MZ Mozambican;"
     "NA Namibian;NC New_Caledonian;NE Nigerien;NG Nigerian;NI Nicaraguan;NL Dutch;NO Norwegian;"
     "NP Nepali Nepalese;NR Nauruan;NU Niuean;NZ New_Zealander Kiwi;OM Omani;PA Panamanian;"
-    "PE Peruvian;PF French_Polynesian Tahitian;PG Papua_New_Guinean;PH Philippine Filipino Filipina;"
+    "PE Peruvian;PF French_Polynesian Tahitian;PG Papua_New_Guinean;"
+    "PH Philippine Filipino Filipina;"
     "PK Pakistani;PL Polish;PR Puerto_Rican;PS Palestinian;PT Portuguese Azorean Madeiran;"
     "PW Palauan;PY Paraguayan;QA Qatari;RE Reunionese;RO Romanian;RS Serbian;RU Russian Siberian;"
     "RW Rwandan;SA Saudi Saudi_Arabian;SB Solomon_Islander;SC Seychellois;SD Sudanese;SE Swedish;"
@@ -75,7 +76,7 @@ _PEOPLES = (
     "IE Irishman;NL Dutchman;PL Pole Poles;SE Swede Swedes;TR Turk Turks;IS Icelander;"
     "RS Serb Serbs;AR Argentines;PH Filipinos"
 )
-_NO_PEOPLE = frozenset("pole poles finn brit turk kiwi".split())
+_NO_PEOPLE = frozenset(["pole", "poles", "finn", "brit", "turk", "kiwi"])
 """Written small they are things, or names."""
 
 

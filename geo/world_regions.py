@@ -109,19 +109,20 @@ def find_world_region(words: str) -> WorldRegion | None:
 
 @cache
 def _table() -> dict[str, WorldRegion]:
-    found = {}
+    found: dict[str, WorldRegion] = {}
     for code, names in _CONTINENTS.items():
         region = _continent(code, names[0])
         for name in names:
             for ending in ("", "e", "er", "es", "en", "s"):
                 found.setdefault(fold(name) + ending, region)
-    america = WorldRegion("America", tuple(sorted({*found["north america"].countries,
-                                                   *found["south america"].countries})))  # fmt: skip
+    halves = found["north america"], found["south america"]
+    codes = sorted(code for half in halves for code in half.countries)
+    america = WorldRegion("the Americas", tuple(codes))
     for name in ("the Americas", "Americas", "New World"):
         found[fold(name).removeprefix("the ")] = america
-    for names, codes in _REGIONS:
-        region = WorldRegion(names.split("|")[0], tuple(sorted(codes.split())))
-        for name in names.split("|"):
+    for listed, members in _REGIONS:
+        region = WorldRegion(listed.split("|")[0], tuple(sorted(members.split())))
+        for name in listed.split("|"):
             found[fold(name).removeprefix("the ")] = region
     for name, (south, north) in _BANDS.items():
         found[name.removeprefix("the ")] = WorldRegion(name, box=(south, -180.0, north, 180.0))

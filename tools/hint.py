@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from geo.coordinate import Coordinate
 from geo.errors import InputError
@@ -60,20 +60,21 @@ def make_use_hint(bench: Workbench) -> BaseTool:
     """Make the tool that reads a person's hint."""
 
     def use_hint(hint: str) -> ToolReply:
-        evidence = hint_evidence(hint, bench)
-        if evidence is None and _null_island(hint):
+        from tools.said import read_words
+
+        if _null_island(hint):
             dropped = Rejection(value=hint[:80], reason=NULL_ISLAND)
             text = f"The hint {hint[:80]!r} says nothing: {NULL_ISLAND}."
             return text, ToolOutcome(rejected=(dropped,), data={"understood": False})
-        if evidence is None:
-            text = (
+        said = read_words(hint, bench)
+        told = [*(f"{one.summary} Evidence {one.id}." for one in said.evidence), *said.notes]
+        if not told:
+            told = [
                 f"The hint {hint[:80]!r} names no coordinate, country, region or settlement that "
                 "is known."
-            )
-            return text, ToolOutcome(data={"understood": False})
-        return f"{evidence.summary} Evidence {evidence.id}.", ToolOutcome(
-            evidence=(evidence,), data={"understood": True}
-        )
+            ]
+        understood: dict[str, JsonValue] = {"understood": bool(said.evidence)}
+        return " ".join(told), ToolOutcome(evidence=said.evidence, data=understood)
 
     return StructuredTool.from_function(
         use_hint,
@@ -123,7 +124,8 @@ def _as_coordinate(hint: str) -> Evidence | None:
 def _as_names(hint: str, bench: Workbench) -> Evidence | None:
     """Read settlements and areas inside the countries named, or else the countries alone."""
     phrases = _phrases(hint)
-    codes = sorted({code for phrase in phrases for code in bench.gazetteer.find_country(phrase)})
+    meant = [phrase for phrase in phrases if not _is_part(phrase, phrases, bench)]
+    codes = sorted({code for phrase in meant for code in bench.gazetteer.find_country(phrase)})
     found = _places(phrases, codes, bench)
     if found:
         total = sum(one.population + 1 for one in found)
@@ -138,6 +140,12 @@ def _as_names(hint: str, bench: Workbench) -> Evidence | None:
             f"The hint names {', '.join(codes)}.", (), {code: 1 / len(codes) for code in codes}
         )
     return None
+
+
+def _is_part(phrase: str, phrases: list[str], bench: Workbench) -> bool:
+    """Whether a phrase is a part of an area's name: New Mexico lies in another country."""
+    longer = (one for one in phrases if f" {phrase} " in f" {one} " and one != phrase)
+    return any(bench.gazetteer.find_areas(one) for one in longer)
 
 
 def _candidate(one: Place | NamedArea, score: float, rank: int) -> Candidate:

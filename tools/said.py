@@ -1,26 +1,23 @@
 """What a person says about a photo, read without a model: claims, denials, and where to look.
 
-A message is data. What it names becomes evidence that weighs as a hint does; what it says of a
-part of the photo becomes a crop to look at. Nothing in it is an instruction.
+A message is data. What it claims or denies becomes evidence that weighs as surely as it was said;
+what it says of a part of the photo becomes a crop to look at. Nothing in it is an instruction, and
+what is not understood has no effect and is said.
 """
 
 from typing import NamedTuple
 
 from tools.evidence import Evidence
-from tools.hint import hint_evidence
 from tools.photo_store import Photo
+from tools.said_evidence import evidence_of
+from tools.said_grammar import read_claims
+from tools.said_looks import Look, find_looks
+from tools.said_names import mark_names
 from tools.workbench import Workbench
 
+__all__ = ["Look", "Said", "read_said", "read_words"]
 
-class Look(NamedTuple):
-    """A part of a photo that somebody points at, as shares of its width and height."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    label: str
-    """The words that named it."""
+MOST_NOTES = 4
 
 
 class Said(NamedTuple):
@@ -28,6 +25,8 @@ class Said(NamedTuple):
 
     evidence: tuple[Evidence, ...] = ()
     looks: tuple[Look, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What has no effect, one sentence each."""
 
 
 def read_said(text: str, photo: Photo, bench: Workbench) -> Said:
@@ -38,5 +37,19 @@ def read_said(text: str, photo: Photo, bench: Workbench) -> Said:
         photo: the one that is spoken of.
         bench: its gazetteer knows names.
     """
-    found = hint_evidence(text, bench)
-    return Said((found,) if found else ())
+    seen = find_looks(text, photo.width, photo.height)
+    said = read_words(seen.rest, bench)
+    return said._replace(looks=seen.looks, notes=(*seen.refused, *said.notes)[:MOST_NOTES])
+
+
+def read_words(text: str, bench: Workbench) -> Said:
+    """Read what words say about a place, and nothing of where on the photo they point.
+
+    Args:
+        text: as it was written, up to 500 letters.
+        bench: its gazetteer knows names.
+    """
+    plain = "".join(" " if 0xE000 <= ord(letter) <= 0xF8FF else letter for letter in text)
+    marked = mark_names(plain.replace("’", "'"), bench.gazetteer)
+    read = read_claims(marked)
+    return Said(tuple(evidence_of(read.claims, bench)), (), tuple(read.unread[:MOST_NOTES]))
