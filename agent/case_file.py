@@ -293,10 +293,14 @@ def _check_trace(
     with tempfile.TemporaryDirectory(prefix="case-") as folder:
         path = Path(folder) / TRACE
         path.write_bytes(opened.read(TRACE))
-        case = case_of_trace(path)
+        try:
+            case = case_of_trace(path)
+        except InputError as error:
+            told = str(error).replace(str(path), TRACE)
+            raise InputError(f"{shown}: {told}") from None
     if (case.events, case.head) != (manifest.trace_events, manifest.trace_head):
         raise InputError(f"{shown}: its trace ends otherwise than the manifest says")
-    told = [one.answer.model_dump(mode="json") for one in case.revisions]
-    if not isinstance(answers, list) or told[: len(answers)] != answers:
+    held = [one.answer.model_dump(mode="json") for one in case.revisions]
+    if not isinstance(answers, list) or held[: len(answers)] != answers:
         raise InputError(f"{shown}: {ANSWERS} is not what its trace tells; do not rely on it")
     return case.events

@@ -11,6 +11,7 @@ bytes.
 What stays is the photo to be located, which whoever asked has already, and where boxes lie on it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, get_args
 
@@ -30,6 +31,7 @@ from agent.disclosure_areas import (
     widened,
 )
 from agent.model_use import ModelReply, ModelUse
+from agent.report_photos import photo_of
 from agent.session_records import Assessment
 from geo.errors import InputError
 from tools.evidence import Candidate, Evidence, Rejection
@@ -102,7 +104,11 @@ def disclosed(
         return answer
     area = _area(answer, level, gazetteer)
     renamed = {item.id: f"evidence {n}" for n, item in enumerate(answer.evidence, start=1)}
-    evidence = tuple(_evidence(n, item, level) for n, item in enumerate(answer.evidence, start=1))
+    steps = {step.call_id: step for step in answer.steps}
+    evidence = tuple(
+        _evidence(n, item, level, photo_of(answer, steps.get(item.call_id)) == answer.photo_id)
+        for n, item in enumerate(answer.evidence, start=1)
+    )
     told = dict(zip(renamed, (item.id for item in evidence), strict=True))
     radii = _radii(answer.radii, area) if area else None
     told_place = area is not None
@@ -123,8 +129,8 @@ def disclosed(
         rejected=(Rejection(value=WITHHELD, reason=WITHHELD),) * len(answer.rejected),
         missing=(_notice(level),),
         steps=tuple(_step(step, told) for step in answer.steps),
-        recipe=answer.recipe,
-        driver=answer.driver,
+        recipe=_plain(answer.recipe),
+        driver=_plain(answer.driver),
         picked_by=WITHHELD,
         model=_model(answer.model) if answer.model else None,
         revision=answer.revision,
@@ -214,7 +220,7 @@ def _floored(shares: dict[str, float]) -> dict[str, float]:
     return {code: share for code, share in sorted(tenths.items()) if share}
 
 
-def _evidence(number: int, item: Evidence, level: DisclosureLevel) -> Evidence:
+def _evidence(number: int, item: Evidence, level: DisclosureLevel, on_photo: bool) -> Evidence:
     return Evidence(
         tool=item.tool,
         kind=item.kind,
@@ -222,7 +228,7 @@ def _evidence(number: int, item: Evidence, level: DisclosureLevel) -> Evidence:
         countries=_floored(item.countries) if level != "none" else {},
         weight=item.weight,
         group=f"evidence {number}",
-        box=item.box,
+        box=item.box if on_photo else None,
     )
 
 
@@ -327,6 +333,11 @@ def _model(use: ModelUse) -> ModelUse:
             for one in use.replies
         ),
     )  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    """Return the name of a recipe or a model, if it is one."""
+    return name if re.fullmatch(r"[\w.:/@+-]{1,100}", name) else WITHHELD
 
 
 def _versions(answer: Answer) -> dict[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CITY_DEG, REGION_DEG, SEA_DEG = 0.25, 4.0, 20.0
 """Heights of grid cells: of a city, of a region that has no name, of a sea."""
-CITY_REACH_KM = 25.0
+CITY_REACH_KM = 40.0
 """Above that of any cell of a city."""
 CITY_PEOPLE = 15_000
 """Smaller places are finer than the cell they lie in, and are not named."""

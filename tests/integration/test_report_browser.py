@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.answer import Answer
+from agent.case import Case, case_of_answer
+from agent.disclosure import disclosed_case
 from agent.report import write_report
+from tests.unit.export_samples import hostile, session
 from tests.unit.report_samples import DrawnPhotos, located, modelled, region, undetermined
 
 BROWSER = next(
@@ -40,16 +42,19 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-SHOWN = {
-    "located": located(), "region": region(), "undetermined": undetermined(), "model": modelled(),
+SHOWN: dict[str, Case] = {
+    "located": case_of_answer(located()), "region": case_of_answer(region()),
+    "undetermined": case_of_answer(undetermined()), "model": case_of_answer(modelled()),
+    "session": session(), "hostile": case_of_answer(hostile()),
+    "coarse": disclosed_case(session(), "country"), "withheld": disclosed_case(session(), "none"),
 }  # fmt: skip
 
 
 @pytest.fixture(params=list(SHOWN.values()), ids=list(SHOWN))
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    answer: Answer = request.param
+    case: Case = request.param
     path = tmp_path / "report.html"
-    write_report(answer, DrawnPhotos(), path)
+    write_report(case.answer, DrawnPhotos(), path, case)
     return path
 
 
