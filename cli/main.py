@@ -24,7 +24,7 @@ COMMANDS = {
     "export": ("cli.export:export", "Write a session as a report, map, table or case file."),
     "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
     "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),
-    "serve": ("cli.serve:serve", "Serve an encoder over HTTP."),
+    "serve": ("cli.serve:serve", "Serve sessions, or an encoder, over HTTP."),
     "keys": ("cli.keys:keys", "Make, list and revoke the keys of the server."),
     "mcp": ("cli.mcp:mcp", "Speak the Model Context Protocol, for assistants."),
     "doctor": ("cli.doctor:doctor", "Say what is installed, what is reachable, what to do next."),

@@ -1,15 +1,46 @@
-"""`graticule serve`: parts of Graticule behind HTTP."""
+"""`graticule serve`: sessions over HTTP for every kind of client, or an encoder alone."""
 
 from pathlib import Path
 
 import click
 
+from cli.geolocator_options import Chosen, geolocator_options
 from geo.errors import UnavailableError
 
 
-@click.group()
-def serve() -> None:
-    """Serve parts of Graticule over HTTP."""
+@click.group(invoke_without_command=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8800,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
+@geolocator_options
+@click.pass_context
+def serve(context: click.Context, chosen: Chosen, host: str, port: int) -> None:
+    """Serve sessions over HTTP: LangGraph's API, /v1/locate, chat completions, MCP, the page.
+
+    Only this machine may call it until there is a key, see `graticule keys`. SIGTERM and Ctrl-C
+    end it; runs stop after their present step and can be resumed. `serve encoder` serves an
+    encoder instead.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        from server.serving import run_server
+    except ImportError as error:
+        raise UnavailableError(
+            f"package {error.name!r} is not installed; run pip install 'graticule[server]'"
+        ) from None
+    from agent.settings import load_settings
+    from cli.session_options import open_sessions
+
+    with open_sessions(chosen, load_settings(), quiet=False) as sessions:
+        run_server(
+            sessions, host, port, announce=lambda line: click.echo(f"graticule: {line}", err=True)
+        )
 
 
 @serve.command()

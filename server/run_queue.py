@@ -159,6 +159,11 @@ class Runs:
             )  # fmt: skip
         return run
 
+    def thread_of(self, run_id: str) -> str:
+        """Return the thread of a run; empty where there is no such run."""
+        run = self._rows.get(run_id.lower())
+        return run.thread_id if run else ""
+
     def of_thread(self, thread_id: str) -> list[Run]:
         """Return the runs of a thread, the latest first."""
         with self._lock:

@@ -15,10 +15,13 @@ from server.problems import problems
 from server.run_events import StreamMode
 from server.run_queue import Run, Runs
 from server.run_requests import RunRequest
+from server.thread_stream import ThreadMode, ThreadStream
 
 router = APIRouter(route_class=PlainRoute, tags=["runs"])
 REFUSED = problems(404, 409, 415, 422, 503)
 MOST_AT_ONCE = 100
+Modes = Annotated[list[StreamMode | Literal[""]] | None, Query()]
+"""Python's client sends an empty one for none."""
 
 
 class CancelRequest(BaseModel):
@@ -100,15 +103,41 @@ def join_stream(
     thread_id: str,
     run_id: str,
     request: Request,
-    stream_mode: Annotated[list[StreamMode] | None, Query()] = None,
+    stream_mode: Modes = None,
     cancel_on_disconnect: bool = False,
     last_event_id: Annotated[str, Header()] = "",
 ) -> Response:
     """Follow a run's events, from its beginning or after the event that `Last-Event-ID` names."""
     runs = runs_of(request)
     run = runs.get(thread_id, run_id)
-    after = event_number(last_event_id)
+    after = 0 if run.forgotten else event_number(last_event_id)
     return _stream(runs, run, after=after, modes=stream_mode, cancel=cancel_on_disconnect)
+
+
+@router.get("/threads/{thread_id}/stream", responses=REFUSED)
+def join_thread(
+    thread_id: str,
+    request: Request,
+    stream_mode: Annotated[list[ThreadMode] | None, Query()] = None,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """Follow the events of all runs of a thread, those to come too."""
+    info = context_of(request).sessions.get(thread_id.lower())
+    return ThreadStream(runs_of(request), info.id, last_event_id, stream_mode or ["run_modes"])
+
+
+@router.get("/runs/{run_id}/stream", responses=REFUSED)
+def join_stateless_stream(
+    run_id: str,
+    request: Request,
+    stream_mode: Modes = None,
+    cancel_on_disconnect: bool = False,
+    last_event_id: Annotated[str, Header()] = "",
+) -> Response:
+    """Follow the events of a run without a thread of the client's."""
+    runs = runs_of(request)
+    thread_id = runs.thread_of(run_id)
+    return join_stream(thread_id, run_id, request, stream_mode, cancel_on_disconnect, last_event_id)
 
 
 @router.post("/threads/{thread_id}/runs/{run_id}/cancel", responses=REFUSED)
@@ -203,7 +232,7 @@ def _stream(
     return EventStream(
         run.feed,
         after=after,
-        modes=modes,
+        modes=[one for one in modes or () if one] or None,
         gone=(lambda: runs.cancel(run)) if gone else lambda: None,
         headers={**_located(run), "Location": f"{run.path}/stream"},
     )

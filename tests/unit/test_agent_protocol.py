@@ -190,6 +190,23 @@ def test_whoever_was_cut_off_goes_on_after_the_last_event(one: Service) -> None:
     assert only == [item for item in whole if item[1] in ("metadata", "custom", "end")]
 
 
+def test_a_thread_is_followed_over_all_its_runs(one: Service) -> None:
+    thread = one.thread()
+    one.client.post(f"/threads/{thread}/runs/wait", json=ask(shown(photo())))
+    told = ""
+    with one.client.stream("GET", f"/threads/{thread}/stream") as stream:
+        more = {"messages": "it is not France"}
+        run = one.client.post(f"/threads/{thread}/runs", json=ask(more)).json()
+        for line in stream.iter_lines():
+            told += line + "\n"
+            if "run_done" in told and not line:
+                break
+    names = [line.removeprefix("event: ") for line in told.splitlines() if "event: " in line]
+    assert [names[0], names[-1]] == ["metadata", "metadata"]
+    assert set(names[1:-1]) == {"values"}
+    assert f"id: {run['run_id']}_1\n" in told
+
+
 def test_a_second_run_waits_is_refused_or_takes_over(one: Service) -> None:
     thread = one.thread()
     first = held(one, thread)
@@ -443,12 +460,12 @@ def test_an_error_in_a_run_is_told_in_stream_wait_and_thread(one: Service) -> No
         raise ValueError("secret path")
 
     decide = one.talker.decide
-    one.talker.decide = fail  # type: ignore[method-assign]
+    setattr(one.talker, "decide", fail)  # noqa: B010 - a method, for this once
     try:
         asked = ask(shown(photo()))
         events = events_in(one.client.post(f"/threads/{thread}/runs/stream", json=asked).text)
     finally:
-        one.talker.decide = decide  # type: ignore[method-assign]
+        setattr(one.talker, "decide", decide)  # noqa: B010
     assert [name for _, name, _ in events][-2:] == ["error", "end"]
     assert events[-2][2]["error"] == "ValueError"
     assert "secret" not in events[-2][2]["message"]
