@@ -44,6 +44,10 @@ class Acts:
         """Close a dialog."""
         self.client.run_javascript(f"graticule.close({script(dialog)})")
 
+    def go(self, address: str) -> None:
+        """Have the window show another page."""
+        self.client.run_javascript(f"location.assign({script(address)})")
+
     async def stop(self) -> None:
         """Stop after the present step."""
         await self.do(lambda: self.sessions.stop(self.id))
@@ -82,4 +86,4 @@ class Acts:
             return True
 
         if await self.do(act):
-            self.client.open("/page/")
+            self.go("/page/")

@@ -77,7 +77,7 @@ class ForkBox:
         branch = await acts.do(act)
         acts.close("fork")
         if branch is not None:
-            acts.client.open(f"/page/s/{branch.id}")
+            acts.go(f"/page/s/{branch.id}")
 
     def _pick(self, event: Any) -> None:
         self.checkpoint = str(event.args)

@@ -23,6 +23,7 @@ STATIC = Path(__file__).parent / "static"
 STATIC_NAMES = ("page.css", "page.js", "map.js", "mark.svg")
 SIDES_PX = (160, 480, 1400, 4096)
 MOST_PHOTOS = 8
+MOST_TOWNS = 60
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 """A photo's id is the hash of its content."""
 BRIEFLY = {"cache-control": "no-cache"}
@@ -74,6 +75,20 @@ def _outlines(tolerance: float, bounds: tuple[float, float, float, float] | None
 
     found = [(code, ring.round(3).ravel().tolist()) for code, ring in rings(tolerance, bounds)]
     return json.dumps(found, separators=(",", ":")).encode()
+
+
+@router.get("/towns")
+def towns(
+    south: Annotated[float, Query(ge=-90, le=90)],
+    west: Annotated[float, Query(ge=-180, le=180)],
+    north: Annotated[float, Query(ge=-90, le=90)],
+    east: Annotated[float, Query(ge=-180, le=180)],
+) -> Response:
+    """Return the largest towns inside bounds: `[[name, latitude, longitude, people], ...]`."""
+    from geo.towns import towns_in
+
+    found = [list(one) for one in towns_in((south, west, north, east), MOST_TOWNS)]
+    return JSONResponse(found, headers={"cache-control": "max-age=3600"})
 
 
 @router.post("/say")

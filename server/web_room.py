@@ -92,9 +92,9 @@ class Room:
             with el("div", "talk-name"):
                 self.name = el("h1", "name", self.info.name or self.id[:8], id="talk-title")
                 self.status = el("span", "status", STATUS[self.info.status], id="status")
-            with el("div", "talk-acts"):
                 self.stop = button("Stop", self.acts.stop, "small danger", id="stop", hidden=True)
                 self.go_on = button("Go on", self.acts.go_on, "small primary", hidden=True)
+            with el("div", "talk-acts"):
                 for name, text in BOXES.items():
                     el("button", "button small", text, type="button", data_open=name)
         with el(
@@ -103,7 +103,7 @@ class Room:
         ):  # fmt: skip
             turns = el("ol", "turns")
         self.talk = Talk(turns, self.story, lambda step: self.fork.after(step), self.acts.reply)
-        composer("Say what you know, or ask for another look")
+        composer("Say what you know about it")
 
     def _map(self) -> None:
         with el("div", "map-box"):

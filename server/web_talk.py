@@ -44,6 +44,7 @@ class Talk:
         self._title: Element | None = None
         self._question: Element | None = None
         self._rows: dict[str, Element] = {}
+        self._refs: dict[str, Element] = {}
         self._count, self._tokens, self._seconds = 0, 0, 0.0
 
     def show(self, event: Event) -> None:
@@ -105,7 +106,7 @@ class Talk:
             with self._rows[key], el("div", "step-line"):
                 el("span", "step-dot", aria_hidden="true")
                 el("span", "step-tool", tool_words(str(data.get("tool"))))
-                el("span", "step-text soft", line(pretty(data.get("args")), 90))
+                el("span", "step-text soft", _asked(data.get("args")))
 
     def _show_tool_result(self, data: dict[str, Any]) -> None:
         row = self._rows.pop(str(data.get("call_id")), None)
@@ -140,8 +141,10 @@ class Talk:
                 el("span", "soft", "Evidence ")
                 for key in found:
                     number = self.story.number(str(key))
-                    el("button", "ref", f"#{number}" if number else str(key), type="button",
-                       data_show=key, data_ev=key)  # fmt: skip
+                    self._refs[str(key)] = el(
+                        "button", "ref", f"#{number}" if number else str(key), type="button",
+                        data_show=key, data_ev=key,
+                    )  # fmt: skip
         for picture in data.get("pictures") or ():
             with el("figure", "step-picture"):
                 el("img", "", src=f"/page/files/photos/{picture['photo_id']}?side=480",
@@ -174,6 +177,11 @@ class Talk:
         with self._working(), el("li", f"step aside {kind}"), el("div", "step-line"):
             el("span", "step-dot", aria_hidden="true")
             el("span", "step-text", text)
+
+    def _show_evidence(self, data: dict[str, Any]) -> None:
+        key = str(data.get("id"))
+        if key in self._refs:  # the step came before its evidence had a number
+            set_text(self._refs[key], f"#{self.story.number(key)}")
 
     # Ends
 
@@ -265,6 +273,14 @@ class Talk:
 
     def _numbers(self, keys: Any) -> str:
         return ", ".join(f"#{self.story.number(str(key)) or key}" for key in keys)
+
+
+def _asked(args: Any) -> str:
+    """Return arguments in short, without the photo that nearly every call is about."""
+    if not isinstance(args, dict):
+        return ""
+    told = [f"{key} {line(value, 60)}" for key, value in args.items() if key != "photo_id"]
+    return line(", ".join(told), 90)
 
 
 def _gist(data: dict[str, Any]) -> str:

@@ -98,6 +98,34 @@
     }
   }
 
+  // Names of towns, the largest first, each where it covers no other.
+  async function towns(map) {
+    const bounds = map.getBounds(), asked = state.townsAsked = (state.townsAsked || 0) + 1;
+    const turn = Math.floor((map.getCenter().lng + 180) / 360) * 360;
+    const query = new URLSearchParams({
+      south: Math.max(-90, bounds.getSouth()).toFixed(3), north: Math.min(90, bounds.getNorth()).toFixed(3),
+      west: Math.max(-180, bounds.getWest() - turn).toFixed(3), east: Math.min(180, bounds.getEast() - turn).toFixed(3),
+    });
+    if (map.getZoom() < 4 || +query.get("west") >= +query.get("east")) { state.groups.towns.clearLayers(); return; }
+    const reply = await fetch(`${FILES}/towns?${query}`);
+    if (!reply.ok || asked !== state.townsAsked) return;
+    const taken = [];
+    const answer = state.data?.answer;
+    if (answer) { const p = map.latLngToContainerPoint([answer.lat, answer.lon]); taken.push([p.x - 16, p.y - 16, p.x + 16, p.y + 16]); }
+    state.groups.towns.clearLayers();
+    for (const [name, lat, lon, people] of await reply.json()) {
+      const at = map.latLngToContainerPoint([lat, lon + turn]);
+      const box = [at.x - 8, at.y - 11, at.x + 14 + 7.2 * name.length, at.y + 11];
+      if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) continue;
+      taken.push(box);
+      const label = document.createElement("span");
+      label.textContent = name;
+      L.marker([lat, lon + turn], { interactive: false, keyboard: false, pane: "towns",
+        icon: L.divIcon({ className: people > 400000 ? "town big" : "town", html: label, iconSize: null, iconAnchor: [2, 7] }) })
+        .addTo(state.groups.towns);
+    }
+  }
+
   function popup(title, rows) {
     const box = document.createElement("div");
     box.className = "popup";
@@ -137,7 +165,7 @@
         .bindPopup(popup(area.inside ? "Drawn by you: inside" : "Drawn by you: not here", []))
         .addTo(found);
     for (const ring of [...(data.rings || [])].reverse())
-      mark(L.polygon(ring.points, { className: `ring r${ring.percent}`, interactive: false }), "", "ring")
+      mark(L.polygon(ring.points, { className: `ring r${ring.percent}`, interactive: false, smoothFactor: 0 }), "", "ring")
         .addTo(found);
     for (const one of data.clusters || [])
       L.polygon(one.points, { className: "cluster", interactive: true })
@@ -192,13 +220,13 @@
     map.attributionControl?.setPrefix(false);
     map.getContainer().setAttribute("role", "region");
     map.getContainer().setAttribute("aria-label", "Map of the answer and its candidates; arrow keys move it, plus and minus zoom");
-    for (const [pane, index] of [["land", 210], ["near", 220], ["grid", 230]]) {
+    for (const [pane, index] of [["land", 210], ["near", 220], ["grid", 230], ["towns", 240]]) {
       map.createPane(pane).style.zIndex = index;
       map.getPane(pane).style.pointerEvents = "none";
     }
     state.landCanvas = L.canvas({ pane: "land", padding: 0.3 });
     state.nearCanvas = L.canvas({ pane: "near", padding: 0.3 });
-    for (const name of ["near", "graticule", "found", "drawn"])
+    for (const name of ["near", "graticule", "towns", "found", "drawn"])
       state.groups[name] = L.featureGroup().addTo(map);
     L.control.scale({ imperial: false, maxWidth: 140 }).addTo(map);
     for (const tiles of options.tiles || [])
@@ -214,7 +242,7 @@
       });
       names["Outlines"].addTo(map);
     }
-    map.on("moveend", () => { graticule(map); nearLand(map); });
+    map.on("moveend", () => { graticule(map); nearLand(map); towns(map); });
     map.on("draw:created", (event) => drawn(event.layer));
     new MutationObserver(recolour).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     graticule(map);

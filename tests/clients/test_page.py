@@ -1,0 +1,308 @@
+"""The page in Debian's Chromium: the whole path of an analyst, and what axe-core finds."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.factors import Settlements
+from agent.sessions import Sessions
+from agent.settings import Settings
+from tests.page_samples import PageModel, page_sessions, picture_file, serving
+
+playwright = pytest.importorskip("playwright.sync_api")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+AXE = "axe-core@4.10.3"
+SERIOUS = ("serious", "critical")
+
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def sessions(home: Path, settlements: Settlements) -> Iterator[Sessions]:
+    model = PageModel(delay_s=0.15)
+    with page_sessions(Settings(home=home / "home"), settlements, model) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(sessions: Sessions) -> Iterator[str]:
+    with serving(sessions) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class Seen:
+    """A window, and everything in it that must not be."""
+
+    def __init__(self, context: Any) -> None:
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        self.context = context
+        self.page = context.new_page()
+        self.page.on("request", self._asked)
+        self.page.on("console", self._told)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+
+    def _asked(self, request: Any) -> None:
+        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
+            self.outside.append(request.url)
+
+    def _told(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture
+def window(browser: Any, request: pytest.FixtureRequest) -> Iterator[Seen]:
+    """A window that has asked nobody else and complained of nothing."""
+    given = getattr(request, "param", {})
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **given})
+    context.set_default_timeout(15_000)
+    seen = Seen(context)
+    yield seen
+    context.close()
+    assert seen.outside == []
+    assert seen.complaints == []
+
+
+def begin(seen: Seen, address: str, folder: Path, hint: str = "") -> str:
+    """Upload a photo and return the session's id."""
+    page = seen.page
+    page.goto(f"{address}/")
+    page.wait_for_selector("body.ready")
+    if hint:
+        page.fill("#message", hint)
+    page.set_input_files("#files", picture_file(folder))
+    page.wait_for_url("**/page/s/*")
+    return str(page.url).rsplit("/", 1)[1]
+
+
+def test_the_whole_path_of_an_analyst(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    assert "lead" in page.inner_text("#answer .caution")
+    assert re.search(r"-?\d+\.\d+, -?\d+\.\d+", page.inner_text("#answer .coordinate"))
+    assert page.locator(".leaflet-container .ring").count() == 3
+    assert page.locator(".leaflet-container .pin.answer").count() == 1
+
+    page.fill("#message", "it is not Spain")
+    page.press("#message", "Enter")
+    page.wait_for_selector("#answer .revision:text('revision 2')")
+    assert page.locator(".turn.answer").count() == 2
+    assert "it is not Spain" in page.inner_text("#talk-scroll")
+
+    steps = page.locator(".step-box").count()
+    page.reload()
+    page.wait_for_selector("body.ready")
+    assert page.locator(".step-box").count() == steps
+
+    page.click("[data-open=fork]")
+    page.wait_for_selector("#fork-from option:nth-child(3)", state="attached")
+    page.select_option("#fork-from", index=3)
+    page.fill("#fork-name", "another future")
+    page.click("#fork-go")
+    page.wait_for_url(lambda url: session not in url)
+    branch = str(page.url).rsplit("/", 1)[1]
+    page.wait_for_selector("#answer .coordinate")
+    assert sessions.get(branch).parent == session
+    assert sessions.get(branch).name == "another future"
+    assert "branches off" in page.inner_text("#talk-scroll")
+
+    page.click("[data-open=export]")
+    links = page.locator(".export").evaluate_all("all => all.map(one => one.href)")
+    assert [link.rsplit("/", 1)[1] for link in links] == [
+        "html", "zip", "geojson", "kml", "csv", "md", "trace",
+    ]  # fmt: skip
+    for link in links:
+        assert page.request.get(link).status == 200, link
+    assert json.loads(page.request.get(links[2]).body())["type"] == "FeatureCollection"
+
+
+def test_a_question_is_answered_by_its_button(window: Seen, address: str, tmp_path: Path) -> None:
+    page = window.page
+    begin(window, address, tmp_path, hint="please ask")
+    page.wait_for_selector(".turn.question")
+    assert "<script>" in page.inner_text(".turn.question")
+    assert page.title() == "Graticule"
+    page.click(".option >> nth=1")
+    page.wait_for_selector(".turn.answer")
+    assert "In winter" in page.inner_text(".turn.person >> nth=1")
+    assert page.locator(".option").count() == 0
+
+
+def test_stop_marks_what_is_partial_and_goes_on(window: Seen, address: str, tmp_path: Path) -> None:
+    page = window.page
+    begin(window, address, tmp_path, hint="look slowly")
+    page.wait_for_selector("#stop:visible")
+    page.click("#stop")
+    page.wait_for_selector(".turn.note.stopped")
+    assert "partial" in page.inner_text(".turn.note.stopped")
+    page.click("text=Go on")
+    page.wait_for_selector(".turn.answer")
+
+
+def test_evidence_is_withdrawn_and_restored(window: Seen, address: str, tmp_path: Path) -> None:
+    page = window.page
+    begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.click("#tab-evidence")
+    page.click("#panel-evidence button:text('Withdraw') >> nth=0")
+    page.wait_for_selector("#panel-evidence .row.gone")
+    page.wait_for_selector("#panel-evidence button:text('Restore'):not([disabled])")
+    page.click("#panel-evidence button:text('Restore')")
+    page.wait_for_selector("#panel-evidence .row.gone", state="detached")
+
+
+def test_a_drawn_area_is_sent(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.click("[data-act=box]")
+    frame = page.locator(".leaflet-container").bounding_box()
+    page.mouse.move(frame["x"] + 120, frame["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 420, frame["y"] + 260, steps=4)
+    page.mouse.up()
+    page.wait_for_selector(".chip select")
+    page.select_option(".chip select", "out")
+    page.click("#send")
+    page.wait_for_selector("text=Drawn area: not there")
+    said = [event for event in sessions.events(session) if event.kind == "message"][-1]
+    region: Any = said.data["region"]
+    assert region["properties"] == {"inside": False}
+    assert region["geometry"]["type"] == "Polygon"
+
+
+def test_a_verdict_is_kept(window: Seen, address: str, sessions: Sessions, tmp_path: Path) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.keyboard.press("Escape")
+    page.click("#tab-verdict")
+    page.check("#verdict-near")
+    page.fill("#verdict-place", "48.2, 11.6")
+    page.fill("#verdict-notes", "the dome <b>fits</b>")
+    page.click("#keep-verdict")
+    page.wait_for_selector(".assessment")
+    (kept,) = sessions.assessments(session)
+    assert (kept.verdict, kept.latitude, kept.notes) == ("near", 48.2, "the dome <b>fits</b>")
+    page.reload()
+    page.click("#tab-verdict")
+    assert "the dome <b>fits</b>" in page.inner_text(".assessment")
+
+
+def test_sessions_are_searched_renamed_and_deleted(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.click("[data-open=session]")
+    page.fill("#rename", "harbour & dome <i>")
+    page.press("#rename", "Tab")
+    page.wait_for_selector("h1:text('harbour & dome <i>')")
+    page.click("#session [aria-label=Close]")
+    page.fill("#search", "harbour")
+    page.wait_for_function("document.querySelectorAll('.session').length === 1")
+    page.click("[data-open=session]")
+    page.click("#session .danger")
+    page.wait_for_url("**/page/")
+    assert session not in {one.id for one in sessions.search()}
+
+
+def test_what_cannot_be_used_is_told_and_nothing_is_lost(
+    window: Seen, address: str, tmp_path: Path
+) -> None:
+    page = window.page
+    page.goto(f"{address}/page/")
+    page.wait_for_selector("body.ready")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture at all")
+    page.fill("#message", "a hint that stays")
+    page.set_input_files("#files", broken)
+    page.wait_for_selector("#trouble:visible")
+    assert page.input_value("#message") == "a hint that stays"
+    window.complaints.clear()  # the browser itself tells of the refused request
+    page.goto(f"{address}/page/s/00000000-0000-0000-0000-000000000000")
+    page.wait_for_selector("h1:text('no such session')")
+
+
+@pytest.fixture(scope="module")
+def axe(home: Path) -> str:
+    """Return the source of axe-core, from npm."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm on PATH: axe-core comes from there")
+    done = subprocess.run(
+        ["npm", "pack", AXE, "--silent"], cwd=home, capture_output=True, text=True, timeout=120
+    )
+    if done.returncode:
+        pytest.skip(f"npm cannot be reached: {done.stderr.strip()[:200]}")
+    archive = done.stdout.strip().splitlines()[-1]
+    subprocess.run(["tar", "xzf", archive, "package/axe.min.js"], cwd=home, check=True)
+    return (home / "package" / "axe.min.js").read_text("utf-8")
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+@pytest.mark.parametrize(
+    "window", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"], indirect=True
+)
+def test_axe_finds_nothing_serious(window: Seen, address: str, axe: str, tmp_path: Path) -> None:
+    page = window.page
+    page.goto(f"{address}/page/")
+    page.wait_for_selector("body.ready")
+    assert faults(page, axe) == []
+    begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    for tab in ("photo", "evidence", "candidates", "pairs", "why", "verdict"):
+        page.click(f"#tab-{tab}")
+        assert faults(page, axe) == [], tab
+    page.click(".work-box > summary")
+    page.click(".step-box > summary >> nth=0")
+    assert faults(page, axe) == []
+    for name in ("fork", "compare", "options", "export", "session"):
+        page.click(f"[data-open={name}]")
+        assert faults(page, axe) == [], name
+        page.keyboard.press("Escape")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def faults(page: Any, axe: str) -> list[str]:
+    """Return what axe-core finds serious or critical, with where."""
+    page.wait_for_timeout(150)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
