@@ -133,6 +133,10 @@ class Geolocator:
         except GeolocationError:
             self.close()
             raise
+        if self.settings.telemetry.endpoint:
+            from agent.span_export import follow_runs
+
+            follow_runs(self.settings.telemetry)
         self._ask = ask
         self.budget = budget or self.recipe.budget or self.settings.budget
         self.machine = assemble(

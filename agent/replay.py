@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import JsonValue
@@ -175,12 +176,14 @@ class _Player:
         config = run_config(machine.budget.steps)
         config["configurable"] = {"thread_id": THREAD, "checkpoint_ns": ""}
         self._copied(leg)
+        asked = self._asked(leg)
+        self._rewind(leg, graph, config)
         answer: Answer | None = None
         question: Any = None
         try:
             with listening(self._tell):
                 parts: Iterator[Any] = graph.stream(
-                    self._asked(leg), config, stream_mode=["values"], durability="sync",
+                    asked, config, stream_mode=["values"], durability="sync",
                     version="v2",
                 )  # fmt: skip
                 for part in parts:
@@ -193,6 +196,16 @@ class _Player:
             self.playback.differ(str(error))
             answer = None
         self._ended(leg, answer, question, versions=versions)
+
+    def _rewind(self, leg: Leg, graph: Graph, config: RunnableConfig) -> None:
+        """Begin where the leg began, if that is no longer the latest checkpoint."""
+        at, step = graph.get_state(config), leg.begins_after
+        if step is None or at.metadata is None or at.metadata.get("step") == step:
+            return
+        for moment in graph.get_state_history(config):
+            if moment.metadata and moment.metadata.get("step") == step:
+                config["configurable"] = moment.config["configurable"]
+                return
 
     def _ended(self, leg: Leg, answer: Answer | None, question: Any, *, versions: bool) -> None:
         end = leg.end

@@ -18,6 +18,8 @@ ENDS = frozenset({"answer", "question", "stopped", "error"})
 SPOKEN = frozenset({"message", "resumed", "reply"})
 MODEL = frozenset({"context", "model_call", "retry", "notice", "model_reply", "model_error"})
 """Events of one request to a model; they share `call`."""
+INPUT_STEPS = 3
+"""From the last checkpoint to the first node: one holds the input, one what begins with it."""
 Data = dict[str, JsonValue]
 
 
@@ -135,6 +137,15 @@ class Leg:
         return self.spoken is not None and self.spoken.kind == "resumed"
 
     @property
+    def begins_after(self) -> int | None:
+        """LangGraph's step of the checkpoint it begins from; None where that is not known."""
+        if self.goes_on and self.spoken is not None:
+            return int(str(self.spoken.data["step"]))
+        if not self.nodes or self.replies:
+            return None
+        return self.nodes[0].step - INPUT_STEPS
+
+    @property
     def replies(self) -> bool:
         """Whether it begins with the reply to a question."""
         return self.spoken is not None and self.spoken.kind == "reply"
@@ -172,8 +183,8 @@ def legs_of(events: Sequence[Event]) -> list[Leg]:
         else:
             _grow(legs[-1], event)
     for number, leg in enumerate(legs):
-        if leg.goes_on and not (leg.spoken and leg.spoken.data.get("checkpoint")):
-            _drop_unkept(legs[:number], int(str(leg.spoken.data["step"])) if leg.spoken else 0)
+        if (step := leg.begins_after) is not None:
+            _drop_unkept(legs[:number], step)
     return legs
 
 
@@ -186,8 +197,10 @@ def _grow(leg: Leg, event: Event) -> None:
 
 
 def _drop_unkept(legs: Sequence[Leg], step: int) -> None:
-    """Drop nodes that ended after the step that the latest checkpoint was of."""
+    """Drop nodes of killed runs that ended after the step that the latest checkpoint was of."""
     for leg in reversed(legs):
+        if leg.end is not None and leg.end.kind == "answer":
+            return
         while leg.nodes and leg.nodes[-1].step > step:
             leg.nodes.pop()
         if leg.nodes:

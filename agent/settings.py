@@ -11,6 +11,7 @@ from agent.budget import Budget
 from agent.model_settings import ModelSettings
 from agent.page_settings import PageSettings
 from agent.server_settings import ServerSettings
+from agent.telemetry_settings import TelemetrySettings
 from geo.errors import ConfigError
 from geo.paths import home
 
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     """How finely reports and exports may tell places at most, see `agent.disclosure`."""
     page: PageSettings = PageSettings()
     """Of the page in the browser: tiles, which are asked for over the network."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Where runs are reported to as OpenTelemetry spans; nowhere without an endpoint."""
     qdrant_url: str = ""
     """Address of a Qdrant server, for `doctor`."""
     qdrant_api_key: SecretStr = SecretStr("")

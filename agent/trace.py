@@ -14,7 +14,7 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, get_args
 
@@ -91,6 +91,7 @@ class Trace:
                     self._file = path.open("ab", buffering=0)
                 else:
                     self._file = path.open("wb", buffering=0)
+                self._before = self._number
             except OSError as error:
                 raise InputError(
                     f"cannot write the trace {_shown(path)} ({error.strerror}); choose another path"
@@ -138,15 +139,30 @@ class Trace:
 
     def close(self) -> None:
         """Close the file; the trace stays readable."""
-        if self._file is not None:
+        if self._file is not None and not self._file.closed:
             with contextlib.suppress(OSError):  # what could not be written, `append` has told
                 self._file.close()
+            assert self.path is not None
+            for follower in (*_FOLLOWERS,):
+                follower(self.path, self._before)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+Follower = Callable[[Path, int], object]
+"""Told of a trace that was closed: its file, and the number of the last event before it was
+opened."""
+_FOLLOWERS: list[Follower] = []
+
+
+def follow_traces(follower: Follower) -> Callable[[], None]:
+    """Have it told of every trace that this process closes; return what ends that."""
+    _FOLLOWERS.append(follower)
+    return lambda: _FOLLOWERS.remove(follower)
 
 
 class TraceCheck(NamedTuple):

@@ -1,35 +1,69 @@
-"""`graticule trace`: read a run again, and check that nobody edited it."""
+"""`graticule trace`: read a run again, check it, run it again, compare two, hand them on."""
 
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
 
-from cli.paths import ExistingPath
+from agent.trace import EventKind
+from cli.paths import ExistingPath, NewFile
+
+
+class TraceName(ExistingPath):
+    """The file of a trace, or the name, the id or the first digits of a session."""
+
+    name = "trace"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the file."""
+        from agent.named_traces import trace_named
+
+        return trace_named(super().convert(value, param, ctx))  # type: ignore[arg-type]
 
 
 @click.group()
 def trace() -> None:
-    """Show and verify the trace of a run."""
+    """Show, verify, replay and compare what runs left behind.
+
+    A trace is named by its file or by its session: its name, its id, or how that begins.
+    """
 
 
 @trace.command()
-@click.argument("file", type=ExistingPath())
+@click.argument("file", type=TraceName())
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON lines.")
-def show(file: Path, as_json: bool) -> None:
-    """Print the events of a trace, in words; --json has all of them."""
-    from agent.event_words import words_of
+@click.option("--kind", "kinds", type=click.Choice(get_args(EventKind)), multiple=True,
+              help="Only events of this kind; may be given several times.")  # fmt: skip
+@click.option("--step", "steps", type=int, multiple=True,
+              help="Only events of this step of the graph; several times.")  # fmt: skip
+def show(file: Path, as_json: bool, kinds: Sequence[str], steps: Sequence[int]) -> None:
+    """Print the events of a trace in words, then what each step took; --json has all of them."""
     from agent.trace import read_trace
+    from agent.trace_summary import steps_of
 
-    for event in read_trace(file):
-        if as_json:
-            click.echo(event.model_dump_json())
-        else:
-            told = f"{event.number:4d} {event.seconds:8.3f} s {event.kind:12s}"
-            click.echo(f"{told} {words_of(event)}")
+    events = list(read_trace(file))
+    chosen = [
+        (event, step) for event, step in steps_of(events)
+        if (not kinds or event.kind in kinds) and (not steps or step in steps)
+    ]  # fmt: skip
+    if as_json:
+        for event, _ in chosen:
+            click.echo(event.line, nl=False)
+        return
+    from cli.trace_table import print_events, print_taken
+
+    print_events(chosen)
+    if not kinds:
+        print_taken(events, steps)
 
 
 @trace.command()
-@click.argument("file", type=ExistingPath())
+@click.argument("file", type=TraceName())
 def verify(file: Path) -> None:
     """Check the hash chain; an edited event fails and is named."""
     from agent.trace import check_trace
@@ -41,3 +75,68 @@ def verify(file: Path) -> None:
     elif not checked.finished:
         notes = "; no answer or error at the end: the run was stopped, or the end was cut off"
     click.echo(f"{checked.events} events, chain unbroken{notes}")
+
+
+@trace.command()
+@click.argument("file", type=TraceName())
+@click.option("--anyway", is_flag=True,
+              help="Go on where prompts, tools or packages have changed since.")  # fmt: skip
+@click.option("--out", type=NewFile(b"{"), help="File for the trace of the replay.")
+def replay(file: Path, anyway: bool, out: Path | None) -> None:
+    """Run a trace again from what models and tools replied, and compare the answers.
+
+    Nothing is asked of a network, a model, a gallery or a photo. The exit code is 0 where every
+    answer is identical, 1 where something differs.
+    """
+    from agent.replay import replay as run_again
+    from encoders.photo_file import printable
+
+    found = run_again(file, anyway=anyway, out=out)
+    for told in found.changed:
+        click.echo(f"changed since: {printable(told, 300)}", err=True)
+    for told in found.diverged:
+        click.echo(f"goes otherwise: {printable(told, 600)}")
+    for one in found.answers:
+        same = not one.differs
+        click.echo(f"answer at event {one.event}: {'identical' if same else 'differs'}")
+        for told in one.differs:
+            click.echo(f"  {printable(told, 600)}")
+    click.echo(
+        f"{found.legs} runs, {found.nodes} steps, {len(found.answers)} answers: "
+        f"{'identical' if found.identical else 'not what was recorded'}"
+    )
+    if not found.identical:
+        sys.exit(1)
+
+
+@trace.command()
+@click.argument("first", type=TraceName())
+@click.argument("second", type=TraceName())
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def diff(first: Path, second: Path, as_json: bool) -> None:
+    """Say what differs: answers, evidence, calls, replies, prompts, versions, budgets, times."""
+    from agent.trace_diff import difference
+
+    found = difference(first, second)
+    if as_json:
+        click.echo(json.dumps(found.json(), ensure_ascii=False, indent=1))
+        return
+    from cli.trace_table import print_difference
+
+    print_difference(found, first.name, second.name)
+
+
+@trace.command("export-spans")
+@click.argument("file", type=TraceName())
+@click.option("--endpoint", default="", metavar="URL",
+              help="OTLP/HTTP collector; GRATICULE_TELEMETRY__ENDPOINT by default.")  # fmt: skip
+def export_spans(file: Path, endpoint: str) -> None:
+    """Send a trace to a collector as OpenInference spans, such as to Phoenix or Langfuse."""
+    from agent.settings import load_settings
+    from agent.span_export import export_trace
+
+    settings = load_settings().telemetry
+    if endpoint:
+        settings = settings.model_copy(update={"endpoint": endpoint})
+    sent = export_trace(file, settings)
+    click.echo(f"{sent} spans sent to {settings.shown}")

@@ -20,7 +20,7 @@ from agent.settings import Settings
 from tests.fakes import BlankReader, FakeGazetteer, calling
 from tests.unit.photo_samples import encoded, picture
 from tests.unit.session_samples import Steady, quick_sessions
-from tests.unit.test_agentic import Model, commit
+from tests.unit.test_agentic import PRIOR, Model, commit
 
 PHOTOS = [encoded(picture(120 + 8 * seed, 80, seed=seed)) for seed in range(4)]
 TOWNS = ("48.2, 16.37", "41.9, 12.5", "Testdorf", "-33.87, 151.21", "35.68, 139.69")
@@ -61,7 +61,8 @@ def model(chance: random.Random) -> Model:
     turns = [finding(chance) for _ in range(chance.randint(0, 2))]
     turns += chance.sample(odd, chance.randint(0, 2))
     chance.shuffle(turns)
-    return Model(*turns, commit)
+    nowhere = '{"latitude": 0.0, "longitude": 0.0}'
+    return Model(*turns, commit, prior=PRIOR if chance.random() < 0.8 else nowhere)
 
 
 def model_sessions(home: Path, settlements: Settlements, chance: random.Random) -> Sessions:
@@ -252,9 +253,22 @@ def forked(home: Path, settlements: Settlements, chance: random.Random) -> Path:
         return sessions.trace_path(branch.id)
 
 
+def rewound(home: Path, settlements: Settlements, chance: random.Random) -> Path:
+    """A session that goes on from an earlier step of its own, and then from its end."""
+    with quick_sessions(home, settlements, Steady(2)) as sessions:
+        info = sessions.create(PHOTOS[3])
+        sessions.send(info.id, chance.choice(TOWNS)).wait(30)
+        sessions.send(info.id, "It is in Germany").wait(30)
+        moments = [one for one in sessions.history(info.id) if one.events and one.next]
+        moment = chance.choice(moments)
+        sessions.run(info.id, None, checkpoint_id=moment.checkpoint_id).wait(30)
+        sessions.send(info.id, chance.choice(TOWNS)).wait(30)
+        return sessions.trace_path(info.id)
+
+
 SHAPES = (
     scripted, pipeline, agentic, trajectories, follow_ups, questions, stopped, killed, forked,
-    follow_ups,
+    rewound,
 )  # fmt: skip
 
 
