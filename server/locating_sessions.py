@@ -123,7 +123,7 @@ def delete_session(session_id: Known, request: Request) -> None:
     context_of(request).sessions.delete(session_id)
 
 
-@router.get("/v1/sessions/{session_id}/answer", responses=problems(404))
+@router.get("/v1/sessions/{session_id}/answer", responses=problems(404, 409))
 def get_answer(session_id: Known, request: Request) -> Answer:
     """Give the latest answer."""
     return _answer(request, session_id, 0)
@@ -163,7 +163,16 @@ def fork_session(
 ) -> SessionInfo:
     """Branch off a session: `resume` goes on from there, a message says something else."""
     sessions = context_of(request).sessions
-    branch = sessions.fork(session_id, words.checkpoint_id, name=words.name, options=words.options)
+    if sessions.get(session_id).status == "new":
+        raise ProblemError(
+            409, "not_begun", f"session {session_id} has not begun; send a photo before forking it"
+        )
+    try:
+        branch = sessions.fork(
+            session_id, words.checkpoint_id, name=words.name, options=words.options
+        )
+    except UnknownSessionError as error:  # the session is there, the checkpoint is not
+        raise ProblemError(422, "unknown_checkpoint", str(error)) from None
     response.headers["location"] = f"/v1/sessions/{branch.id}"
     return branch
 
@@ -200,5 +209,5 @@ def _answer(request: Request, session_id: str, revision: int) -> Answer:
     except InputError as error:
         raise ProblemError(404, "unknown_revision", str(error)) from None
     if found is None:
-        raise ProblemError(404, "no_answer", f"session {session_id} has no answer yet; ask again")
+        raise ProblemError(409, "no_answer", f"session {session_id} has no answer yet; ask again")
     return found

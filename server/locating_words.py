@@ -1,8 +1,10 @@
 """What is said to and by `/v1/locate` and the sessions: the shapes, strict."""
 
-from typing import Any
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from agent.abstain import Rule
 from agent.answer import LEAD_NOT_PROOF, Answer
@@ -14,6 +16,34 @@ from agent.trace import Event
 from tools.evidence import Record
 
 LONGEST_WORDS = MAX_HINT_LENGTH
+MOST_JSON = 200_000
+DEEPEST_JSON = 32
+
+
+def _storable(value: JsonValue) -> JsonValue:
+    """Refuse JSON that stores cannot keep: numbers past 64 bits, nests without end, whole files."""
+    if len(json.dumps(value)) > MOST_JSON:
+        raise ValueError(f"more than {MOST_JSON:,} characters as JSON")
+    _check_part(value, 0)
+    return value
+
+
+def _check_part(value: JsonValue, depth: int) -> None:
+    if depth > DEEPEST_JSON:
+        raise ValueError(f"nested deeper than {DEEPEST_JSON}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number of more than 64 bits")
+    parts: Iterable[JsonValue] = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list):
+        parts = value
+    for part in parts:
+        _check_part(part, depth + 1)
+
+
+Kept = AfterValidator(_storable)
+"""Of JSON that a client chooses freely."""
 
 
 class LocateWords(Record):
@@ -66,7 +96,7 @@ class MessageWords(Record):
     text: str = Field(default="", max_length=LONGEST_WORDS)
     images: tuple[str, ...] = Field(default=(), max_length=8)
     url: str = ""
-    region: dict[str, JsonValue] | None = None
+    region: Annotated[dict[str, JsonValue], Kept] | None = None
     withdraw: tuple[str, ...] = Field(default=(), max_length=200)
     restore: tuple[str, ...] = Field(default=(), max_length=200)
 
@@ -74,7 +104,7 @@ class MessageWords(Record):
 class ResumeWords(Record):
     """The reply to what a session asked: text, or Agent Inbox's `HumanResponse`."""
 
-    reply: JsonValue = None
+    reply: Annotated[JsonValue, Kept] = None
 
 
 class NewSession(Record):
@@ -82,7 +112,7 @@ class NewSession(Record):
 
     name: str = Field(default="", max_length=200)
     options: SessionOptions = SessionOptions()
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, JsonValue], Kept] = Field(default_factory=dict)
 
 
 class ChangedSession(Record):
@@ -90,7 +120,7 @@ class ChangedSession(Record):
 
     name: str | None = Field(default=None, max_length=200)
     options: SessionOptions | None = None
-    metadata: dict[str, JsonValue] | None = None
+    metadata: Annotated[dict[str, JsonValue], Kept] | None = None
 
 
 class ForkWords(Record):

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from agent.session_records import SessionBusyError, UnknownSessionError
 from encoders.batching import BusyError
@@ -32,6 +33,7 @@ RETRY_S = 2
 """Said where nobody knows how long something will be away."""
 LONGEST_DETAIL = 1000
 MOST_ERRORS = 20
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 _STATUSES = frozenset(map(int, HTTPStatus))
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -199,7 +201,18 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """Answer a route's error; an exception handler of Starlette's."""
     answer = problem_of(error)
     request.scope[REJECTED] = code_of(error)
+    if answer.status_code == 405 and (allowed := allowed_methods(request)):
+        answer.headers["allow"] = ", ".join(allowed)
     return answer
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all routes of a path; Starlette would tell those of one."""
+    found: set[str] = set()
+    for path, item in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            found |= {method.upper() for method in item if method in _METHODS}
+    return sorted(found)
 
 
 def code_of(error: Exception) -> str:

@@ -308,3 +308,40 @@ async def test_bodies_that_are_no_bodies(served: Served) -> None:
 async def test_an_address_is_not_fetched_unless_enabled(served: Served) -> None:
     reply = await served.http.post("/v1/locate", json={"url": "http://127.0.0.1/a.jpg"})
     assert "GRATICULE_SERVER__FETCH_URLS" in refused(reply, 403, "no_fetching")["detail"]
+
+
+async def test_a_session_that_has_not_begun(served: Served) -> None:
+    made = await served.http.post("/v1/sessions", json={"name": "later", "metadata": {"a": [1]}})
+    assert made.status_code == 201
+    where = made.headers["location"]
+    refused(await served.http.get(f"{where}/answer"), 409, "no_answer")
+    refused(await served.http.post(f"{where}/fork", json={}), 409, "not_begun")
+    assert (await served.http.get(f"{where}/answers")).json()["answers"] == []
+    assert (await served.http.get(f"{where}/events")).json()["events"] == []
+    stream = await served.http.get(f"{where}/events", headers=STREAM)
+    assert [frame.event for frame in frames(stream.text)] == ["session", "end"]
+    first = await served.http.post(f"{where}/messages", files={"photo": ("a.jpg", PHOTO)})
+    assert first.json()["answer"]["revision"] == 1
+    fork = {"checkpoint_id": "none"}
+    refused(await served.http.post(f"{where}/fork", json=fork), 422, "unknown_checkpoint")
+    stopped = await served.http.post(f"{where}/stop")
+    assert stopped.json()["stopping"] is False
+
+
+async def test_json_that_stores_cannot_keep(served: Served) -> None:
+    deep: list[Any] = []
+    for _ in range(40):
+        deep = [deep]
+    for value in (2**63, -(2**63) - 1, [1, {"x": 10**30}], deep, "x" * 300_000):
+        reply = await served.http.post("/v1/sessions", json={"metadata": {"k": value}})
+        refused(reply, 422, "unfitting")
+    fits = {"k": [2**63 - 1, -(2**63), 1.5, True, None, "ü"]}
+    reply = await served.http.post("/v1/sessions", json={"metadata": fits})
+    assert reply.json()["metadata"] == fits
+    assert len(served.sessions.search()) == 1
+
+
+async def test_a_path_tells_all_its_methods(served: Served) -> None:
+    reply = await served.http.put("/v1/sessions", json={})
+    refused(reply, 405)
+    assert {"GET", "POST"} <= set(reply.headers["allow"].split(", "))
