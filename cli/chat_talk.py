@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PHOTO_SIZE, CROP_SIZE = (60, 18), (40, 9)
 """Most columns and lines of a picture."""
 SHOWN_ID = 8
+STOPPING = "Stopping after this step; Ctrl-C again leaves at once ..."
 
 
 class Talk:
@@ -155,7 +156,7 @@ class Talk:
             return False
         run.stop()
         if self._status is not None:
-            self._status.update("Stopping after this step; Ctrl-C again leaves at once ...")
+            self._status.update(STOPPING)
         return True
 
     def way_back(self) -> str:
@@ -173,6 +174,8 @@ class Talk:
         with self.console.status("Opening the photo ...") as self._status:
             for event in shown(run.events(), self.console, status=self._status):
                 self._show_pictures(event)
+                if run.stopping:
+                    self._status.update(STOPPING)
         self._status = None
         if run.status == "idle" and run.answer is not None:
             self.console.print(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -286,6 +287,34 @@ class Asking(Steady):
             "question": "Which country? [bold]", "options": ["Germany", "France"]
         }  # fmt: skip
         return Decision(calling(("ask_analyst", asked)))
+
+
+def test_an_interrupt_stops_the_run_after_its_step(
+    tmp_path: Path, settlements: Settlements, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chosen, "prepare", lambda *_, **__: None)
+    driver = Steady(2, threading.Event())
+    assert driver.gate
+    with quick_sessions(tmp_path / "home", settlements, driver) as sessions:
+        room = Room(sessions, monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            room.talk.interrupt()  # nothing runs
+        asked: list[bool] = []
+
+        def interrupt() -> None:
+            assert driver.gate
+            assert driver.began.wait(20)
+            asked.extend((room.talk.interrupt(), room.talk.interrupt()))
+            driver.gate.set()
+
+        other = threading.Thread(target=interrupt)
+        other.start()
+        told = room.say(f"/new {photo}")
+        other.join()
+        assert asked == [True, False]  # asked again, the program shall end
+        assert "Stopped; what was found is kept." in told
+        assert room.talk.info.status == "stopped"
+        assert "revision 1" in room.say("/resume")
 
 
 def test_options_of_a_session_are_kept_for_another_day(tmp_path: Path) -> None:
