@@ -4,7 +4,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,9 +131,7 @@ def test_fifty_streams_at_once(tmp_path: Path, settlements: Settlements) -> None
             assert ids == [event.number for event in sessions.events(session_id)]
 
 
-def test_the_first_event_comes_at_once(
-    tmp_path: Path, settlements: Settlements, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_first_event_comes_at_once(tmp_path: Path, settlements: Settlements) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
     photos = [encoded(Image.fromarray(np.roll(noise, n)), quality=98) for n in range(5)]
     seconds = []
@@ -147,8 +145,8 @@ def test_the_first_event_comes_at_once(
                 told = [(time.monotonic(), line) for line in reply.iter_lines()]
             first = next(at for at, line in told if line.startswith("event: setup"))
             seconds.append(first - began)
-    record_property("first event", f"{len(photos[0]):,} bytes: {seconds} s")
-    assert statistics.median(seconds) < 1.5  # 0.3 s where nothing else runs
+    # 0.3 s is the aim where nothing else runs; here others may.
+    assert statistics.median(seconds) < 1.5, f"{len(photos[0]):,} bytes: {seconds} s"
 
 
 def test_a_photo_larger_than_the_limit_is_refused_while_it_is_sent(
