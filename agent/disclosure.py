@@ -12,7 +12,7 @@ What stays is the photo to be located, which whoever asked has already, and wher
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from agent.answer import Alternative, Answer, Radii, Step, Verdict
@@ -75,10 +75,13 @@ def disclosed_case(
     level = stricter(level, case.disclosure)
     if level == case.disclosure:
         return case
+    held = dict.fromkeys(item.id for one in case.revisions for item in one.answer.evidence)
+    numbers = {evidence_id: number for number, evidence_id in enumerate(held, start=1)}
     return Case(
         session=case.session,
         revisions=tuple(
-            Revision(answer=disclosed(one.answer, level, gazetteer)) for one in case.revisions
+            Revision(answer=disclosed(one.answer, level, gazetteer, numbers))
+            for one in case.revisions
         ),
         assessments=tuple(
             Assessment(verdict=one.verdict, revision=one.revision, at=one.at)
@@ -90,7 +93,10 @@ def disclosed_case(
 
 
 def disclosed(
-    answer: Answer, level: DisclosureLevel, gazetteer: "Gazetteer | None" = None
+    answer: Answer,
+    level: DisclosureLevel,
+    gazetteer: "Gazetteer | None" = None,
+    numbers: Mapping[str, int] | None = None,
 ) -> Answer:
     """Return an answer that tells places no finer than a level.
 
@@ -99,17 +105,22 @@ def disclosed(
         level: how finely.
         gazetteer: names cities, and says where regions lie; without it a city is a nameless cell
             and a region is told as its country.
+        numbers: what to call evidence by its id, the same in all answers of a session; by default
+            in the order of this answer.
     """
     if level == "exact":
         return answer
     area = _area(answer, level, gazetteer)
-    renamed = {item.id: f"evidence {n}" for n, item in enumerate(answer.evidence, start=1)}
+    given = numbers or {item.id: n for n, item in enumerate(answer.evidence, start=1)}
     steps = {step.call_id: step for step in answer.steps}
     evidence = tuple(
-        _evidence(n, item, level, photo_of(answer, steps.get(item.call_id)) == answer.photo_id)
-        for n, item in enumerate(answer.evidence, start=1)
-    )
-    told = dict(zip(renamed, (item.id for item in evidence), strict=True))
+        _evidence(
+            given[item.id], item, level,
+            photo_of(answer, steps.get(item.call_id)) == answer.photo_id,
+        )
+        for item in answer.evidence
+    )  # fmt: skip
+    told = {item.id: new.id for item, new in zip(answer.evidence, evidence, strict=True)}
     radii = _radii(answer.radii, area) if area else None
     told_place = area is not None
     return Answer(
@@ -131,7 +142,7 @@ def disclosed(
         steps=tuple(_step(step, told) for step in answer.steps),
         recipe=_plain(answer.recipe),
         driver=_plain(answer.driver),
-        picked_by=WITHHELD,
+        picked_by=f"disclosure level {level}",
         model=_model(answer.model) if answer.model else None,
         revision=answer.revision,
         withdrawn=tuple(told[one] for one in answer.withdrawn if one in told),

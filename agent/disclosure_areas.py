@@ -21,7 +21,8 @@ CITY_PEOPLE = 15_000
 BEYOND_KM = 30.0
 """Answers lie this far beyond a country's coast or a region's last settlement, or nearer."""
 LADDER_KM = (
-    25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0, 12800.0, 20000.0,
+    25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 650.0, 800.0, 1000.0, 1300.0,
+    1600.0, 2000.0, 2500.0, 3200.0, 4000.0, 5000.0, 6500.0, 8000.0, 10000.0, 13000.0, 20000.0,
 )  # fmt: skip
 KM_PER_DEGREE = 111.195
 """Of a great circle on the sphere of 6371 km."""

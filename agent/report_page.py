@@ -111,7 +111,7 @@ class Page:
 
     def __init__(self, answer: Answer, photos: PhotoSource, case: "Case | None" = None) -> None:
         self.answer, self.case = answer, case
-        self.word, self.note = WITHHELD if _withheld(answer) else STATUS_WORDS[answer.status]
+        self.word, self.note = status_words(answer)
         self._photos = photos
         self._loaded: dict[str, Image.Image | None] = {}
         self._photo = self.picture(answer.photo_id)
@@ -324,6 +324,8 @@ class Page:
         """Versions by what they are of: `prompt`, `tool`, and everything else under ``."""
         groups: dict[str, dict[str, str]] = {"": {}, "prompt": {}, "tool": {}}
         for name, version in self.answer.versions.items():
+            if name == "disclosure":
+                continue  # It has a row of its own.
             kind, _, rest = name.partition(" ")
             group, key = (kind, rest) if rest and kind in groups else ("", name)
             groups[group][key] = version
@@ -367,6 +369,11 @@ class Page:
         from agent.report_views import maps_of
 
         return maps_of(self)
+
+
+def status_words(answer: Answer) -> tuple[str, str]:
+    """Return the status in a word or two, and what it means."""
+    return WITHHELD if _withheld(answer) else STATUS_WORDS[answer.status]
 
 
 def headline_of(answer: Answer) -> str:

@@ -121,7 +121,7 @@ class SessionPage:
         return tuple(found)
 
     def _revision(self, before: Revision | None, one: Revision) -> RevisionView:
-        from agent.report_page import STATUS_WORDS, headline_of
+        from agent.report_page import headline_of, status_words
 
         answer, old = one.answer, before.answer if before else None
         known = {item.id for item in old.evidence} if old else set()
@@ -131,7 +131,7 @@ class SessionPage:
             number=answer.revision,
             answer=answer,
             headline=headline_of(answer),
-            word=STATUS_WORDS[answer.status][0],
+            word=status_words(answer)[0],
             said=tuple(self._said(said) for said in one.said if not said.empty or said.photos),
             moved_km=_apart_km(old, answer) if old else None,
             new=tuple(item for item in answer.evidence if item.id not in known) if old else (),

@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -19,39 +21,45 @@ from tests.unit.export_samples import session, write_trace
 from tools.photos import PhotoStore
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> PhotoStore:
-    return PhotoStore(tmp_path / "photos")
+class Made(NamedTuple):
+    """A case file and what it was made of."""
+
+    case: Case
+    store: PhotoStore
+    trace: Path
+    file: Path
 
 
-@pytest.fixture
-def held(tmp_path: Path, store: PhotoStore) -> Case:
-    """A case whose photo is in the store; the original claims a position."""
-    image = Image.new("RGB", (40, 30), (90, 120, 60))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A case whose photo is in the store; the original describes itself."""
+    folder = tmp_path_factory.mktemp("case")
+    store = PhotoStore(folder / "photos")
     exif = Image.Exif()
     exif[0x010E] = "SECRET DESCRIPTION"
     written = io.BytesIO()
-    image.save(written, "JPEG", exif=exif)
+    Image.new("RGB", (40, 30), (90, 120, 60)).save(written, "JPEG", exif=exif)
     photo = store.add(written.getvalue(), "harbour.jpg")
+    of_photo = {"photo_id": photo.id, "photos": ()}
     revisions = tuple(
-        one.model_copy(
-            update={"answer": one.answer.model_copy(update={"photo_id": photo.id, "photos": ()})}
-        )
+        one.model_copy(update={"answer": one.answer.model_copy(update=of_photo)})
         for one in session().revisions
     )
-    trace = write_trace(session().model_copy(update={"revisions": revisions}),
-                        tmp_path / "trace.jsonl")  # fmt: skip
-    return case_of_trace(trace)
+    told = session().model_copy(update={"revisions": revisions})
+    trace = write_trace(told, folder / "trace.jsonl")
+    case = case_of_trace(trace)
+    file = folder / "case.zip"
+    file.write_bytes(case_file(case, store, trace))
+    return Made(case, store, trace, file)
 
 
 @pytest.fixture
-def written(tmp_path: Path, held: Case, store: PhotoStore) -> Path:
-    path = tmp_path / "case.zip"
-    path.write_bytes(case_file(held, store, tmp_path / "trace.jsonl"))
-    return path
+def written(made: Made, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made.file, tmp_path / "case.zip"))
 
 
-def test_it_holds_everything_and_verifies(written: Path, held: Case, tmp_path: Path) -> None:
+def test_it_holds_everything_and_verifies(written: Path, made: Made, tmp_path: Path) -> None:
+    held = made.case
     found = verify_case(written)
     assert (found.answers, found.events) == (2, held.events)
     with zipfile.ZipFile(written) as opened:
@@ -71,11 +79,8 @@ def test_it_holds_everything_and_verifies(written: Path, held: Case, tmp_path: P
     assert verify_trace(trace) == held.events
 
 
-def test_the_same_case_twice_is_the_same_bytes(
-    written: Path, held: Case, store: PhotoStore, tmp_path: Path
-) -> None:
-    again = case_file(held, store, tmp_path / "trace.jsonl")
-    assert again == written.read_bytes()
+def test_the_same_case_twice_is_the_same_bytes(made: Made) -> None:
+    assert case_file(made.case, made.store, made.trace) == made.file.read_bytes()
 
 
 Change = Callable[[dict[str, bytes]], None]
@@ -164,10 +169,10 @@ def test_any_flipped_byte_of_the_content_is_noticed_or_harmless(written: Path) -
             assert {name: opened.read(name) for name in opened.namelist()} == contents
 
 
-def test_told_coarser_it_has_no_trace(held: Case, store: PhotoStore, tmp_path: Path) -> None:
+def test_told_coarser_it_has_no_trace(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "coarse.zip"
-    coarse = disclosed_case(held, "country")
-    path.write_bytes(case_file(coarse, store, tmp_path / "trace.jsonl"))
+    coarse = disclosed_case(made.case, "country")
+    path.write_bytes(case_file(coarse, made.store, made.trace))
     assert verify_case(path).events == 0
     with zipfile.ZipFile(path) as opened:
         assert "trace.jsonl" not in opened.namelist()

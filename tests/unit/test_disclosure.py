@@ -67,7 +67,9 @@ def told(text: str) -> str:
     return re.sub(r'(?s) (?:d|transform|x|y|style|viewBox)="[^"]*"|<svg.*?</svg>', "", text)
 
 
-@pytest.mark.parametrize("level", COARSE)
+@pytest.mark.parametrize(
+    "level", ["city", *(pytest.param(one, marks=pytest.mark.slow) for one in COARSE[1:])]
+)
 def test_no_finer_digit_or_name_is_left_anywhere(level: DisclosureLevel, tmp_path: Path) -> None:
     case = disclosed_case(session(), level)
     for name, text in everything(case, tmp_path).items():
@@ -262,3 +264,14 @@ def test_hostile_answers_are_told_coarser_too() -> None:
     text = disclosed(hostile(), "country").model_dump_json()
     assert "alert" not in text
     assert json.loads(text)["country"] == "FR"
+
+
+def test_evidence_keeps_its_identity_over_the_answers_of_a_session() -> None:
+    fine, coarse = session(), disclosed_case(session(), "country")
+    before, after = (
+        [[item.id for item in one.answer.evidence] for one in case.revisions]
+        for case in (fine, coarse)
+    )
+    assert len(set(after[1]) - set(after[0])) == len(set(before[1]) - set(before[0])) == 1
+    assert len(coarse.answer.withdrawn) == 1
+    assert coarse.answer.withdrawn[0] in after[0]

@@ -50,6 +50,7 @@ def run(*arguments: str | Path) -> int:
 # The command
 
 
+@pytest.mark.slow
 def test_every_format_of_a_session(sessions: Sessions, tmp_path: Path) -> None:
     for kind in FORMATS:
         out = tmp_path / f"out.{kind}"
@@ -131,7 +132,14 @@ def test_labels_are_written_beside_what_was_answered(
 # The same over HTTP
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+PAGED = ("html", "zip")
+"""Formats that draw maps, which takes its time."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in PAGED else []) for one in FORMATS],
+)
 def test_every_format_over_http(sessions: Sessions, kind: str) -> None:
     reply = get(sessions, f"{SESSION}/export/{kind}")
     assert reply.status_code == 200

@@ -89,7 +89,7 @@ def test_nothing_in_it_runs_or_is_fetched(case: Case) -> None:
 
 def test_told_coarser_it_says_so_and_quotes_nobody() -> None:
     page = shown(disclosed_case(session(), "country"))
-    assert "Told as country and no finer." in page
+    assert "the place is told as its country and no finer." in page
     assert "What was said is withheld." in page
     assert "Not the Seine" not in page
     assert "Whether the file claims a position is withheld." in page
