@@ -1,6 +1,6 @@
 """Names of tools and of states, as the page says them."""
 
-from agent.follow_up import FOLLOW_UP
+from agent.statements import FOLLOW_UP
 
 STATUS = {
     "new": "not begun",

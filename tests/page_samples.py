@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import JsonValue
 
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
@@ -30,7 +31,7 @@ PRIOR = {
 SHORT = {"latitude": 48.14, "longitude": 11.57, "radius_km": 10, "place": "Munich", "country": "DE"}
 QUESTION = "Was it taken in summer <script>document.title='hacked'</script>?"
 SLOW_S = 0.7
-OPTIONS = ["In summer", "In winter"]
+OPTIONS: list[JsonValue] = ["In summer", "In winter"]
 
 
 class PageModel:
@@ -59,7 +60,10 @@ class PageModel:
         if "please ask" in whole and "The analyst" not in whole and QUESTION not in whole:
             return calling(("ask_analyst", {"question": QUESTION, "options": OPTIONS}))
         if turns < 3 and self.delay_s:
-            ends = [{"latitude": 48.1, "longitude": 11.5}, {"latitude": 48.2, "longitude": turns}]
+            ends: list[JsonValue] = [
+                {"latitude": 48.1, "longitude": 11.5},
+                {"latitude": 48.2, "longitude": turns},
+            ]
             return calling(("measure", {"points": ends}), text="Let me measure that first.")
         return commit(messages)
 
