@@ -9,7 +9,8 @@ are right, so a group multiplies belief by
 where `g` is 1 where all areas of the layer allow `x`, times the mean ratio of its country shares,
 and `Z` is the prior mass of `g`. For one statement that is
 `F(x) = w [x allowed] / (prior mass allowed) + (1 - w)`: it can be wrong and is never 0. Saying
-something twice changes nothing. A layer that allows nothing contradicts itself and says nothing.
+something twice changes nothing. In a layer that allows nothing the statements contradict each
+other: it stands for each of them as often as that weighs.
 
 Where a polygon says inside, photos away from settlements count as well: `Wilds` are points spread
 over such polygons that carry the even part of the prior there. Otherwise a region without a
@@ -77,13 +78,12 @@ class AreaGroup:
         self._rest = 1 - heavy[0]
         below = [*heavy[1:], 0.0]
         self._layers = [
-            _Layer([item for item in items if item.weight >= weight], weight - lower, prior)
+            layer
             for weight, lower in zip(heavy, below, strict=True)
-        ]
-        for layer in self._layers:
-            layer.held = float(
-                prior.mass @ layer.settled + wilds.mass @ layer.at(wilds.unit, wilds.country)
+            for layer in _layers(
+                [item for item in items if item.weight >= weight], weight - lower, prior, wilds
             )
+        ]
 
     @property
     def settled(self) -> Floats:
@@ -102,17 +102,32 @@ class AreaGroup:
         return logs
 
 
+def _layers(items: Sequence[Evidence], weight: float, prior: Prior, wilds: Wilds) -> "list[_Layer]":
+    """Return statements together; one by one where they contradict each other."""
+    together = _Layer(items, weight, prior, wilds)
+    if together.held > 0 or len(items) == 1:
+        return [together]
+    total = sum(item.weight for item in items)
+    return [_Layer([item], weight * item.weight / total, prior, wilds) for item in items]
+
+
 class _Layer:
-    """Statements that are right together, and the weight of just these."""
+    """Statements that are right together, and the weight of just these.
 
-    held = 0.0
+    Attributes:
+        held: prior mass of what they allow.
+    """
 
-    def __init__(self, items: Sequence[Evidence], weight: float, prior: Prior) -> None:
+    def __init__(
+        self, items: Sequence[Evidence], weight: float, prior: Prior, wilds: Wilds
+    ) -> None:
         self.weight = weight
         self._prior = prior
         self._areas = [item.area for item in items if item.area is not None]
         named = [item for item in items if item.area is None]
         self._ratio = CountryGroup(named, prior).right(prior.known_codes) if named else None
+        wild = wilds.mass @ self.at(wilds.unit, wilds.country)
+        self.held = float(prior.mass @ self.settled + wild)
 
     @property
     def settled(self) -> Floats:

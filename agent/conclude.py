@@ -20,6 +20,7 @@ from agent.picks import Picked, pick
 from agent.ratings import LOSS_SCALES_KM
 from agent.recipes import Recipe
 from agent.state import State, counting
+from agent.statements import allows, change_words
 from encoders.photo_file import printable
 from geo import regions, sphere
 from tools.evidence import Candidate, Evidence
@@ -66,6 +67,7 @@ def conclude_answer(
         loss: what answers cost.
     """
     photo = bench.photos.get(state["photo_id"])
+    whole = state
     state = cast(State, {**state, "evidence": counting(state["evidence"], state["withdrawn"])})
     picked, belief = pick(recipe, state), believe(state["evidence"])
     summary = summarise(belief, picked.point or belief.point(recipe.point), loss)
@@ -78,7 +80,8 @@ def conclude_answer(
         admin_shares=admin_shares(belief, bench.gazetteer) if told else {},
         entropy_bits=belief.entropy_bits,
         abstain=loss,
-        explanation=_explain(state, summary if told else None, picked, recipe),
+        explanation=_explain(state, summary if told else None, picked, recipe)
+        + change_words(whole, belief, believe),
         evidence=tuple(state["evidence"]),
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
@@ -178,6 +181,8 @@ def _told(evidence: Sequence[Evidence]) -> str:
 
 def _against(item: Evidence, summary: BeliefSummary) -> bool:
     """Whether evidence speaks for other places: none of its candidates, or hardly its country."""
+    if item.area is not None:
+        return not allows(item.area, summary.latitude, summary.longitude)
     if item.candidates:
         points = np.array([(one.latitude, one.longitude) for one in item.candidates])
         answer = summary.latitude, summary.longitude

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import HumanMessage, ToolCall
@@ -16,16 +16,16 @@ from agent.budget import Budget, Spent, left_of
 from agent.calls import announce
 from agent.images import image_in_messages, without_images
 from agent.model_use import ModelUse
-from agent.state import State, is_ours
+from agent.state import State, counting, is_ours
+from agent.statements import FOLLOW_UP as FOLLOW_UP
+from agent.statements import taken_back
 from agent.turns import ours
 from agent.words import belief_text
 from encoders.photo_file import printable
 from geo.errors import InputError
-from tools.evidence import Evidence, Picture, Rejection, short_id
+from tools.evidence import Evidence, Picture, Rejection, ToolError, short_id
 from tools.workbench import Workbench
 
-FOLLOW_UP = "follow_up"
-"""Stands for the tool in steps that hold what a person said."""
 LONGEST_SAID = 500
 SAME_PLACE = re.compile(
     r"same (place|spot|location|site|street|road|house|building|village|town|city|square|scene)"
@@ -76,6 +76,10 @@ class Heard:
     fresh: list[str]
     """Photos to look at now."""
     said: list[str]
+    back: list[str]
+    """Ids of what the person said before and takes back."""
+    parts: list[str] = field(default_factory=list)
+    """Of `fresh`, those that are cut out of another photo."""
 
 
 def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[str, Any], Heard]:
@@ -92,15 +96,15 @@ def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[st
     image = image_in_messages(messages)
     if image is not None:
         views.append(bench.photos.add(image).id)
-    heard = Heard([], [], [], [], [])
+    heard = Heard([], [], [], [], [], [])
     for message in messages:
         _hear_words(message.text, state, bench, heard)
     if region := state.get("region"):
         _hear_region(region, state, heard)
     for view in views:
         if view not in photos:
-            photos.append(view)
-            _hear_photo(bench.photos.get(view).id, state, heard)
+            _hear_photo(bench.photos.get(view).id, photos, state, bench, heard)
+            photos += [view] * (view not in heard.parts)
     withdrawn = _withdrawn(state, heard)
     update: dict[str, Any] = {
         "messages": without_images(messages),
@@ -166,10 +170,16 @@ def _hear_words(text: str, state: State, bench: Workbench, heard: Heard) -> None
     heard.said.append(words)
     photo = bench.photos.get(state["photos"][0])
     said = read_said(words, photo, bench)
-    pictures = [_cut(photo.id, look, bench) for look in said.looks]
+    pictures, refused = list[Picture](), list[str]()
+    for look in said.looks:
+        try:
+            pictures.append(_cut(photo.id, look, bench))
+        except ToolError as error:
+            refused.append(f"{look.label!r} cannot be looked at: {error}.")
     heard.fresh += [picture.photo_id for picture in pictures]
     told = [item.summary for item in said.evidence]
     told += [f"Looks at {picture.caption}." for picture in pictures]
+    told += [*refused, *said.notes]
     nothing = "Nothing that changes belief by itself."
     _note(state, heard, {"message": words}, " ".join(told) or nothing, said.evidence, pictures)
 
@@ -186,13 +196,31 @@ def _hear_region(region: dict[str, JsonValue], state: State, heard: Heard) -> No
     _note(state, heard, {"region": region}, evidence.summary, (evidence,))
 
 
-def _hear_photo(photo_id: str, state: State, heard: Heard) -> None:
+def _hear_photo(
+    photo_id: str, others: list[str], state: State, bench: Workbench, heard: Heard
+) -> None:
+    """Take a further photo for another view; one that repeats a picture is not asked again."""
+    from tools.same_picture import same_as
+
+    found, other = same_as(photo_id, others, bench.photos)
+    shown = f"Photo {photo_id[:12]}"
+    if found == "same":
+        text = (
+            f"{shown} is the same picture as {other[:12]}, encoded again or scaled: what it shows "
+            "counts once, and it is not looked at again."
+        )
+        _note(state, heard, {"photo_id": photo_id}, text)
+        return
     picture = Picture(photo_id=photo_id, caption="another photo of the same place")
     heard.fresh.append(photo_id)
-    text = (
-        f"Photo {photo_id[:12]} is taken for another view of the same place; begin a new session "
-        "if it is not."
-    )
+    text = f"{shown} is taken for another view of the same place; begin a new session if it is not."
+    if found == "part":
+        picture = Picture(photo_id=photo_id, caption=f"a part of photo {other[:12]}")
+        heard.parts.append(photo_id)
+        text = (
+            f"{shown} is cut out of {other[:12]}: it is read once more, and is no further view of "
+            "the place."
+        )
     _note(state, heard, {"photo_id": photo_id}, text, (), [picture])
 
 
@@ -208,16 +236,21 @@ def _note(
     number = len(state["steps"]) + len(heard.steps) + 1
     call_id = short_id([FOLLOW_UP, number, arguments], prefix="c")
     signed = [item.model_copy(update={"call_id": call_id}) for item in evidence]
+    held = counting(state["evidence"], [*(state.get("withdrawn") or ()), *heard.back])
+    back = taken_back(signed, held)
+    heard.back += back
+    told = [f"It takes back: {item.summary} [{item.id}]" for item in held if item.id in back]
     step = Step(
         number=number,
         call_id=call_id,
         tool=FOLLOW_UP,
         arguments=arguments,
-        text=text,
+        text=" ".join([text, *told]),
         outcome="ok",
         seconds=0.0,
         evidence_ids=tuple(item.id for item in signed),
         pictures=tuple(pictures),
+        data={"taken_back": list[JsonValue](back)} if back else {},
         revision=state["revision"] + 1,
     )
     announce("tool_result", step.model_dump(mode="json"))
@@ -246,4 +279,6 @@ def _withdrawn(state: State, heard: Heard) -> list[str]:
         reason = f"there is no such evidence to withdraw; the session holds {held}"
         heard.rejected.append(Rejection(value=printable(name, 80), reason=reason))
     before = set(state.get("withdrawn") or ())
-    return sorted((before | asked & known) - set(state.get("restore") or ()))
+    again = {item.id for item in heard.evidence}  # said once more
+    back = (before | set(heard.back)) - again
+    return sorted((back | asked & known) - set(state.get("restore") or ()))

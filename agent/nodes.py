@@ -158,7 +158,7 @@ class Machine:
     def ask(self, state: State) -> dict[str, Any]:
         """Ask the analyst what the driver wants to know; the session waits here."""
         from tools.ask import analyst_reply, question_payload
-        from tools.hint import hint_evidence
+        from tools.said import read_words
 
         call = next(call for call in _calling(state).tool_calls if call["name"] == ASK)
         try:
@@ -167,8 +167,8 @@ class Machine:
             return {}  # `act` refuses it with a correctable message
         text, outcome = analyst_reply(interrupt(payload), call["args"].get("options") or [])
         said = str(outcome.data.get("chosen") or outcome.data.get("reply") or "")
-        found = hint_evidence(said, self.bench) if said else None
-        signed = [found.model_copy(update={"call_id": call["id"] or ""})] if found else []
+        found = read_words(said, self.bench).evidence if said else ()
+        signed = [item.model_copy(update={"call_id": call["id"] or ""}) for item in found]
         step = Step(
             number=len(state["steps"]) + 1,
             call_id=call["id"] or "",

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 from agent.answer import Step
 from agent.budget import Left
 from agent.drivers import Decision
-from agent.state import State
-from tools.evidence import short_id
+from agent.state import State, counting
+from tools.evidence import Evidence, short_id
 
 NAMES_ASKED = 4
 """How many place names of one photo the pipeline looks up."""
@@ -77,7 +77,10 @@ def _name_places(state: State) -> Iterator[tuple[str, Arguments]]:
     if not (countries := _clue_countries(state)):
         return
     asked = 0
+    known = {step.arguments.get("name") for step in state["steps"] if step.tool == "find_place"}
     for text, confidence in _lines(state["steps"]):
+        if text[:80] in known:
+            continue
         if confidence >= NAME_CONFIDENCE and _could_be_a_name(text) and asked < NAMES_ASKED:
             asked += 1
             yield "find_place", {"name": text[:80], "countries": countries}
@@ -99,7 +102,7 @@ def _verify(state: State) -> Iterator[tuple[str, Arguments]]:
         return  # the same encoder would fail again
     weighed = [
         (item.weight * c.score, c)
-        for item in state["evidence"]
+        for item in _counting(state)
         if item.weight > 0
         for c in item.candidates
     ]
@@ -123,7 +126,7 @@ def _cluster(state: State) -> Iterator[tuple[str, Arguments]]:
             "label": c.label[:80],
             "source": (c.reference or item.id)[:80],
         }
-        for item in state["evidence"]
+        for item in _counting(state)
         if item.weight > 0 and item.tool != "verify_locations"  # it repeats the others'
         for c in item.candidates
     ]
@@ -142,7 +145,7 @@ def _describe(state: State) -> Iterator[tuple[str, Arguments]]:
 
 
 def _commit(state: State) -> Arguments:
-    used = [item.id for item in state["evidence"] if item.weight > 0]
+    used = [item.id for item in _counting(state) if item.weight > 0]
     belief = state["belief"]
     if not used or belief is None or belief.status == "undetermined":
         return {
@@ -151,6 +154,11 @@ def _commit(state: State) -> Arguments:
             "reason": "No evidence narrows the place down.",
         }
     return {"evidence_ids": list(used[:50]), "reason": "The evidence gathered agrees on this."}
+
+
+def _counting(state: State) -> list[Evidence]:
+    """Return the evidence as it counts: what the person withdrew has no weight."""
+    return counting(state["evidence"], state.get("withdrawn") or ())
 
 
 def _lines(steps: Sequence[Step]) -> Iterator[tuple[str, float]]:
@@ -164,7 +172,7 @@ def _lines(steps: Sequence[Step]) -> Iterator[tuple[str, float]]:
 
 def _clue_countries(state: State) -> list[JsonValue]:
     """Return the few countries that hold most of the text clues' mass, or none if it is spread."""
-    for item in state["evidence"]:
+    for item in _counting(state):
         if item.kind == "text" and item.countries:
             ranked = sorted(item.countries.items(), key=lambda pair: -pair[1])[:CLUE_COUNTRIES]
             held, chosen = 0.0, []

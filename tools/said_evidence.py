@@ -7,8 +7,9 @@ import numpy as np
 from geo.areas import circle_region
 from geo.regions import country_name
 from geo.rings import Polygon, canonical, rings_of
+from geo.sphere import haversine_km
 from geo.world_regions import WorldRegion
-from tools.evidence import Area, Evidence
+from tools.evidence import Area, Candidate, Evidence
 from tools.hint import LOCALITY_KM, hint_evidence
 from tools.said_grammar import ASKS, SAYS, SAYS_LIKELY, SAYS_MAYBE, SAYS_SURE, Claim
 from tools.workbench import Workbench
@@ -18,7 +19,9 @@ TOOL, GROUP = "use_hint", "hint"
 AREA_REACH = 1.6
 """Radii of a named area that are ruled out with it; half of its settlements lie within one."""
 ADJECTIVE, LANGUAGE = 0.65, 0.4
-"""At most so much weighs what something looks like, and what language is written somewhere."""
+"""At most so much weighs what is seen, and what language is written: no statement of a place."""
+SAME_KM, SAME_REACH = 50.0, 3.0
+"""So near, in km or radii, a place lies in another one that is named with it."""
 NAMED = 6
 """Countries that a label lists."""
 _VERTICES = 64
@@ -49,7 +52,7 @@ def evidence_of(claims: Sequence[Claim], bench: Workbench) -> list[Evidence]:
 
 
 def _weight(claim: Claim) -> float:
-    limit = {"people": ADJECTIVE, "language": LANGUAGE}.get(claim.name.kind, 1.0)
+    limit = {"people": ADJECTIVE, "side": ADJECTIVE, "language": LANGUAGE}.get(claim.name.kind, 1.0)
     return min(claim.weight, limit)
 
 
@@ -73,9 +76,7 @@ def _point(claim: Claim, denied: bool, weight: float, bench: Workbench) -> Evide
 
 def _inside(claims: Sequence[Claim], weight: float, bench: Workbench) -> list[Evidence]:
     """Return positive claims: places as the hint tool reads them, else countries, and regions."""
-    words = [claim.name.text for claim in claims if claim.name.kind in ("place", "country")]
-    placed = any(claim.name.kind == "place" for claim in claims)
-    found = hint_evidence(", ".join(words)[:500], bench) if placed else None
+    found = _placed(claims, bench)
     codes = sorted({code for claim in claims for code in claim.name.countries})
     regions = [claim.name.region for claim in claims if claim.name.region]
     kind = claims[0].name.kind
@@ -93,6 +94,52 @@ def _inside(claims: Sequence[Claim], weight: float, bench: Workbench) -> list[Ev
         return _regions(regions, [], weight)
     named = _countries(codes, weight)
     return [*named, *_regions([one for one in regions if one.box], [], weight)]
+
+
+def _placed(claims: Sequence[Claim], bench: Workbench) -> Evidence | None:
+    """Return the settlements and areas that claims name, as the hint tool reads them; or None.
+
+    `Florence in Tuscany` is one place. `Tuscany or Provence` are two, of one half each.
+    """
+    places = [claim.name.text for claim in claims if claim.name.kind == "place"]
+    around = [claim.name.text for claim in claims if claim.name.kind == "country"]
+    if not places:
+        return None
+    joint = hint_evidence(", ".join([*places, *around])[:500], bench)
+    found = [joint] if joint is not None and joint.candidates else []
+    for place in places:
+        own = hint_evidence(", ".join([place, *around])[:500], bench)
+        known = [one for item in found for one in item.candidates]
+        if own is not None and own.candidates and not _meet(own.candidates, known):
+            found.append(own)
+    if len(found) < 2:
+        return joint
+    return _either(found)
+
+
+def _meet(some: Sequence[Candidate], others: Sequence[Candidate]) -> bool:
+    """Whether one of some candidates lies about where one of others does."""
+    return any(
+        haversine_km(a.latitude, a.longitude, b.latitude, b.longitude)
+        <= max(SAME_KM, SAME_REACH * max(a.radius_km, b.radius_km))
+        for a in some
+        for b in others
+    )
+
+
+def _either(found: Sequence[Evidence]) -> Evidence:
+    """Return alternatives of a person as one piece of evidence."""
+    held = [
+        one.model_copy(update={"score": one.score / len(found)})
+        for item in found
+        for one in item.candidates
+    ]
+    held.sort(key=lambda one: -one.score)
+    ranked = [one.model_copy(update={"rank": n}) for n, one in enumerate(held, start=1)]
+    names = " or ".join(item.candidates[0].label for item in found)
+    return found[0].model_copy(
+        update={"summary": f"The hint names {names}.", "candidates": tuple(ranked)}
+    )
 
 
 def _countries(codes: Sequence[str], weight: float) -> list[Evidence]:
@@ -120,9 +167,7 @@ def _regions(regions: Sequence[WorldRegion], codes: Sequence[str], weight: float
 
 def _outside(claims: Sequence[Claim], weight: float, bench: Workbench) -> list[Evidence]:
     """Return denials: none of what is named. Of a place in a country, the place."""
-    words = [claim.name.text for claim in claims if claim.name.kind in ("place", "country")]
-    placed = any(claim.name.kind == "place" for claim in claims)
-    found = hint_evidence(", ".join(words)[:500], bench) if placed else None
+    found = _placed(claims, bench)
     shapes: list[Polygon] = []
     named = [claim for claim in claims if claim.name.kind != "place"]
     for one in found.candidates if found else ():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tools.said_names import Marked, Name
 
 NOT, UNSURE, SURE, LIKELY, MAYBE = "\uf000", "\uf001", "\uf002", "\uf003", "\uf004"
-_MARKS = NOT + UNSURE + SURE + LIKELY + MAYBE
+_MARKS = NOT + SURE + LIKELY + MAYBE
 SAYS_SURE, SAYS, SAYS_LIKELY, SAYS_MAYBE, ASKS = 0.9, 0.8, 0.65, 0.5, 0.3
 """Weights of statements by how sure the person is; choices of ours, in that order."""
 
@@ -76,7 +76,8 @@ _IDIOMS = [
     ),
     (
         r"\b(?:probably|likely|presumably|most likely|wahrscheinlich|probablemente|probablement"
-        r"|probabilmente|looks?|seems?|appears?|sieht|parece|resembles?|feels?|reminds? me)\b",
+        r"|probabilmente|looks|looked|look like|seems?|appears?|sieht"
+        r"|parece|resembles?|feels?|reminds? me)\b",
         f" {LIKELY} ",
     ),
     (
@@ -111,7 +112,8 @@ _LINKS = (
     rf"|really|{SURE}|{LIKELY}|{MAYBE})"
 )
 _WH = re.compile(
-    r"^\W*(?:so |and |but )?(?:who|what|where|when|why|how|which|whose)\b", re.IGNORECASE
+    r"^\W*(?:so |and |but )?(?:who|what|where|when|why|how|which|whose|are you|do you know)\b",
+    re.IGNORECASE,
 )
 _ABOUT = re.compile(r"^\W*(?:and |so )?(?:what|how) about\b", re.IGNORECASE)
 _TAG = re.compile(
@@ -203,7 +205,9 @@ def _claims(text: str, number: int, marked: Marked, unread: list[str]) -> list[C
             number += 1
             continue
         listed = index > 0 and _is_list(piece, marked)
-        fresh = _RESTART.match(piece.strip()) or NOT in _head(piece, marked)
+        head = _head(piece, marked)
+        fresh = _RESTART.match(piece.strip()) or any(mark in head for mark in _MARKS)
+        fresh = fresh or (any(mark in piece for mark in (MAYBE, LIKELY)) and not denials)
         if index and fresh:
             denials, named, unsure, compared = 0, False, False, False
             number += 1
@@ -212,6 +216,8 @@ def _claims(text: str, number: int, marked: Marked, unread: list[str]) -> list[C
         weight = _weight(piece, inherited)
         if not marked.find(piece):
             inherited = weight
+            if claims and weight != SAYS and not any(marked.find(rest) for rest in pieces[index:]):
+                claims = [one._replace(weight=weight) for one in claims]  # "Chile, I am sure"
         for part in _parts(piece, marked):
             if marked.find(part):
                 (name,) = marked.find(part)

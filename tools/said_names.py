@@ -80,6 +80,7 @@ _IN_A_COUNTRY_WORDS = (
     "mountains alps border province region street streets road roads soil territories"
 )
 _IN_A_COUNTRY = frozenset(_IN_A_COUNTRY_WORDS.split())
+_SHORT = {"US": "US", "USA": "US", "UK": "GB", "UAE": "AE", "NZ": "NZ"}
 _SIDES = re.compile(
     r"\b(?:driv\w*|traffic|keeps?|cars?)\b[^.;!?,]{0,40}?\b(?:on|to|keeps?)\s+(?:the\s+)?"
     r"(?P<a>left|right)\b(?:[\s\-]hand)?(?:\s+side)?(?:\s+of\s+the\s+road)?"
@@ -226,7 +227,9 @@ class _Around:
         after = "" if ends or i + count >= len(words) else words[i + count].group().casefold()
         lone = opens and bool(re.match(r"\s*(?:[.!?;:\n,]|$)", tail))
         follows = named_to >= 0 and re.fullmatch(_LIST, text[named_to:start]) is not None
-        gap = re.match(r"\s*(?:,|\bin\b|\bnear\b)\s*(?:the\s+)?(?=[^\W_])", tail, re.IGNORECASE)
+        gap = re.match(
+            r"\s*(?:,|\bin\b|\bnear\b|\bor\b)\s*(?:the\s+)?(?=[^\W_])", tail, re.IGNORECASE
+        )
         beyond = end + gap.end() if gap else -1
         next_ones = [word.group() for word in words[i + count :] if word.start() == beyond]
         leads = any(_is_country(word, gazetteer) for word in next_ones)
@@ -251,6 +254,8 @@ def _known(phrase: str, count: int, around: _Around, gazetteer: Gazetteer) -> Na
         if around.after in _THINGS:
             return None
         return Name("region", phrase, region=region)
+    if code := _SHORT.get(phrase.replace(".", "")):
+        return Name("country", phrase, (code,))
     if _may_be_a_country(phrase, folded) and (found := tuple(gazetteer.find_country(phrase))):
         others = set(around.inside) - set(found)
         if others and gazetteer.find_areas(phrase, others):

@@ -120,7 +120,7 @@ MESSAGES = {
     "somewhere in Scandinavia": "+Scandinavia",
     "it's in the Balkans": "+Balkans",
     "southern hemisphere for sure": "+southern_hemisphere!",
-    "they drive on the left": "+traffic",
+    "they drive on the left": "+traffic~",
     "cars drive on the right side of the road": "+traffic",
     "it's near 48.85, 2.35": "+48.85",
     "it is Cusco": "+Cusco",
