@@ -1,14 +1,17 @@
 """Whatever byte of a trace is edited, `verify` fails and names the event."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.factors import Settlements
-from agent.trace import Trace, check_trace, follow_traces, read_trace
+from agent.trace import EventKind, Trace, check_trace, follow_traces, read_trace
 from geo.errors import InputError
 from tests.unit.replay_samples import record
 
@@ -107,3 +110,31 @@ def test_who_follows_traces_is_told_what_was_added(tmp_path: Path) -> None:
         trace.append("notice", {"text": "b"})
         trace.close()
     assert told == [(path, 0), (path, 1)]
+
+
+def test_the_ten_lines_of_the_documentation_check_a_trace(recorded: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/traces.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    script = tmp_path / "check.py"
+    script.write_text(code, encoding="utf-8")
+
+    def checked(path: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", script, path],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert list(read_trace(recorded))[-1].hash in checked(recorded).stdout
+    lines = recorded.read_bytes().split(b"\n")
+    lines[4] = lines[4].replace(b"1", b"2", 1)
+    edited = tmp_path / "edited.jsonl"
+    edited.write_bytes(b"\n".join(lines))
+    assert "event 5" in checked(edited).stderr
+
+
+def test_the_documentation_names_every_kind_of_event() -> None:
+    text = (Path(__file__).parents[2] / "docs/traces.md").read_text(encoding="utf-8")
+    for kind in get_args(EventKind):
+        assert f"`{kind}`" in text

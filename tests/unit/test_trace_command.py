@@ -1,0 +1,108 @@
+"""`graticule trace` on the terminal."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agent.factors import Settlements
+from agent.sessions import Sessions
+from agent.settings import Settings
+from agent.trace import Trace, read_trace
+from cli.main import cli
+from geo.errors import InputError
+from tests.unit.replay_samples import record
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory, settlements: Settlements) -> Path:
+    return record(4, tmp_path_factory.mktemp("home"), settlements)
+
+
+def run(*arguments: object, width: int = 80) -> Result:
+    return CliRunner(env={"COLUMNS": str(width)}).invoke(
+        cli, ["trace", *map(str, arguments)], catch_exceptions=True
+    )
+
+
+def test_a_trace_is_shown_in_eighty_columns_with_what_it_took(recorded: Path) -> None:
+    shown = run("show", recorded)
+    assert shown.exit_code == 0, shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "picture" in shown.output
+    table = shown.output[shown.output.rindex("tool calls") :]
+    assert "conclude" in table
+    assert "all" in table
+
+
+def test_events_are_chosen_by_kind_and_step(recorded: Path) -> None:
+    shown = run("show", recorded, "--kind", "belief", "--json")
+    events = list(read_trace(recorded))
+    assert shown.output.encode() == b"".join(e.line for e in events if e.kind == "belief")
+    step = run("show", recorded, "--step", 3, "--json").output.splitlines()
+    ends = [json.loads(one) for one in step if json.loads(one)["kind"] == "node"]
+    assert [one["data"]["step"] for one in ends] == [3]
+
+
+def test_a_session_stands_for_its_trace(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = recorded.parents[2]
+    monkeypatch.setenv("GRATICULE_HOME", str(home))
+    with Sessions(Settings(home=home)) as sessions:
+        (info,) = sessions.search()
+        sessions.update(info.id, name="the quay")
+    for named in (info.id, info.id[:8], "the quay"):
+        assert "chain unbroken" in run("verify", named).output
+    none = run("verify", "the dock")
+    assert isinstance(none.exception, InputError)
+    assert "is no file (check the path), and there is no session" in str(none.exception)
+
+
+def test_a_replay_says_so_where_everything_is_identical_or_not(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlements: Settlements
+) -> None:
+    from agent import replay
+    from tests.fakes import FakeGazetteer
+
+    given = replay.replay.__kwdefaults__
+    assert given is not None
+    monkeypatch.setitem(given, "open_gazetteer", lambda: FakeGazetteer(settlements))
+    out = tmp_path / "out.jsonl"
+    same = run("replay", recorded, "--out", out)
+    assert same.exit_code == 0, same.output
+    assert same.output.strip().endswith("answers: identical")
+    assert "They tell the same" in run("diff", recorded, out).output
+    changed = tmp_path / "changed.jsonl"
+    with Trace(changed) as trace:
+        for event in read_trace(recorded):
+            data = dict(event.data)
+            if event.kind == "answer":
+                data["status"] = "undetermined"
+            trace.append(event.kind, data)
+    other = run("replay", changed)
+    assert other.exit_code == 1
+    assert 'status: "undetermined" was recorded' in other.output
+    assert other.output.strip().endswith("not what was recorded")
+
+
+def test_two_traces_are_compared(recorded: Path, tmp_path: Path, settlements: Settlements) -> None:
+    second = record(2, tmp_path, settlements)
+    told = run("diff", recorded, second)
+    assert max(map(len, told.output.splitlines())) <= 80
+    for heading in ("Answers", "What shaped the runs", "Evidence in only one", "Spent"):
+        assert heading in told.output
+    found = json.loads(run("diff", recorded, second, "--json").output)
+    assert found["same"] is False
+    assert found["spent"]["model replies"][1] > 0
+    assert found["replies"]["second"]
+    assert any("recipe.name" in one for one in found["setups"])
+    own = json.loads(run("diff", second, second, "--json").output)
+    assert own["same"] is True
+    assert not own["evidence"]["first"]
+
+
+def test_spans_need_a_collector(recorded: Path) -> None:
+    refused = run("export-spans", recorded, "--endpoint", "nowhere")
+    assert "GRATICULE_TELEMETRY__ENDPOINT" in str(refused.exception)
