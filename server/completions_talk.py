@@ -27,7 +27,7 @@ Tell = Callable[[str], Awaitable[None]]
 EVENTS = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
 GONE = "the client went away"
-REPORT = "/v1/sessions/{session_id}/report"
+REPORT = "/v1/sessions/{session_id}/export/html"
 
 
 class Chat(NamedTuple):

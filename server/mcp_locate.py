@@ -222,9 +222,9 @@ async def _add_photo(
     if path and given.image_base64:
         raise McpToolError("give either `path` or `image_base64`, not both")
     if path:
-        held = await off_loop(local_photo, photos, path)
+        held = await off_loop(local_photo, photos, path, given.name)
     else:
-        held = await off_loop(held_photo, photos, "", given.image_base64)
+        held = await off_loop(held_photo, photos, "", given.image_base64, given.name)
     uri = PHOTO_URI + held.id
     shown = HeldPhoto(
         photo_id=held.id, uri=uri, width=held.width, height=held.height, mime=held.mime

@@ -48,13 +48,14 @@ def photo_id_of(given: str) -> str:
     return given.strip().removeprefix(PHOTO_URI).strip("/")
 
 
-def held_photo(photos: PhotoStore, photo: str, image_base64: str) -> Photo:
+def held_photo(photos: PhotoStore, photo: str, image_base64: str, name: str = "") -> Photo:
     """Return the photo that a client means, stored now where it was sent along.
 
     Args:
         photos: the store.
         photo: id, beginning of an id, or `photo://ID`; empty where the image is sent.
         image_base64: the image itself; empty where it is named.
+        name: of the file that is sent, for people.
 
     Raises:
         InputError: both or none are given, or the image cannot be used.
@@ -66,10 +67,10 @@ def held_photo(photos: PhotoStore, photo: str, image_base64: str) -> Photo:
         )
     if photo.strip():
         return photos.get(photo_id_of(photo))
-    return photos.add(decoded(image_base64, photos.limits.max_bytes))
+    return photos.add(decoded(image_base64, photos.limits.max_bytes), name or None)
 
 
-def local_photo(photos: PhotoStore, path: str) -> Photo:
+def local_photo(photos: PhotoStore, path: str, name: str = "") -> Photo:
     """Return the photo of a file on this machine, stored now; see `graticule mcp --allow-paths`.
 
     Raises:
@@ -77,4 +78,4 @@ def local_photo(photos: PhotoStore, path: str) -> Photo:
     """
     if "\0" in path:
         raise InputError(f"path {printable(path, 80)!r} holds a zero character; correct it")
-    return photos.add(Path(path).expanduser())
+    return photos.add(Path(path).expanduser(), name or None)

@@ -150,6 +150,9 @@ def found_schema() -> dict[str, Any]:
     """Return the JSON schema of `Found` as it is sent: evidence carries its id."""
     schema = Found.model_json_schema(mode="serialization")
     evidence = schema["$defs"]["Evidence"]
+    # Each tool's own: said as what it is, an object of any fields.
+    del schema["$defs"]["JsonValue"]
+    schema["properties"]["data"] = {"type": "object", "additionalProperties": True}
     evidence["properties"]["id"] = {"type": "string", "description": "Names it in an answer."}
     evidence["required"] = [*evidence["required"], "id"]
     return schema

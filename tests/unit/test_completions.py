@@ -114,7 +114,7 @@ async def test_a_photo_is_located_and_the_reply_says_all_of_it(sessions: Session
     assert "Radius: 50 % within" in text
     assert "**Why:**" in text
     assert LEAD_NOT_PROOF in text
-    assert f"(http://127.0.0.1:8800/v1/sessions/{session.id}/report)" in text
+    assert f"(http://127.0.0.1:8800/v1/sessions/{session.id}/export/html)" in text
     assert text.endswith(mark(session.id, 1))
     assert reply["choices"][0]["finish_reason"] == "stop"
     assert "read\\_text is called" in reply["choices"][0]["message"]["reasoning_content"]
