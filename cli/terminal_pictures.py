@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
 from rich.style import Style
 
 Way = Literal["kitty", "iterm", "sixel", "blocks", "none"]
@@ -132,7 +132,7 @@ class Raw:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield it, and a new line."""
-        yield Segment(self.code, None, [])
+        yield Segment(self.code, None, [(ControlType.HOME,)])  # any: it has no width then
         yield Segment.line()
 
 

@@ -113,12 +113,11 @@ def test_sixels_are_the_pixels() -> None:
         elif mark[5]:
             x, top = 0, top + 6 * (mark[5] == "-")
         else:
-            bits = ord(mark[3] or mark[4]) - 63
-            for _ in range(int(mark[2] or 1)):
-                for row in range(6):
-                    if bits >> row & 1:
-                        again[top + row, x] = palette[colour]
-                x += 1
+            bits, count = ord(mark[3] or mark[4]) - 63, int(mark[2] or 1)
+            for row in range(6):
+                if bits >> row & 1:
+                    again[top + row, x : x + count] = palette[colour]
+            x += count
     assert (again == np.asarray(image).astype(int) * 100 // 255).all()
 
 
