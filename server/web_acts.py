@@ -44,6 +44,13 @@ class Acts:
         """Close a dialog."""
         self.client.run_javascript(f"graticule.close({script(dialog)})")
 
+    def choose(self, select: str, value: str) -> None:
+        """Have a list show a choice, once its options are there."""
+        self.client.run_javascript(
+            f"setTimeout(() => {{ const found = document.getElementById({script(select)}); "
+            f"if (found) found.value = {script(value)}; }}, 60)"
+        )
+
     def go(self, address: str) -> None:
         """Have the window show another page."""
         self.client.run_javascript(f"location.assign({script(address)})")

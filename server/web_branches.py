@@ -6,7 +6,7 @@ from nicegui.element import Element
 
 from agent.session_records import Moment, SessionInfo
 from server import web_dialogs as dialogs
-from server.web_acts import Acts, script
+from server.web_acts import Acts
 from server.web_elements import button, el
 
 VALUE = "(e) => emit(e.target.value)"
@@ -37,13 +37,21 @@ class ForkBox:
     async def refresh(self) -> None:
         """Read anew where the session can be forked from."""
         found = await self.acts.do(lambda: self.acts.sessions.history(self.acts.id)) or []
-        self.moments = [one for one in found if one.steps or not one.next]
+        moments = [one for one in found if one.steps or not one.next]
+        if moments == self.moments:
+            return
+        self.moments = moments
         with self.acts.client:
             self._from.clear()
             with self._from:
                 el("option", "", "where it stands now", value="")
                 for one in self.moments:
                     el("option", "", dialogs.moment_words(one), value=one.checkpoint_id)
+        self._show()
+
+    def _show(self) -> None:
+        """Have the browser show what is chosen: new options make it choose by itself."""
+        self.acts.choose("fork-from", self.checkpoint)
 
     async def after(self, step: int) -> None:
         """Open at the moment right after a step."""
@@ -55,10 +63,8 @@ class ForkBox:
             )
             return
         self.checkpoint = min(later, key=lambda one: one.step).checkpoint_id
-        self.acts.client.run_javascript(
-            f"setTimeout(() => {{ document.getElementById('fork-from').value = "
-            f"{script(self.checkpoint)}; graticule.open('fork'); }}, 50)"
-        )
+        self._show()
+        self.acts.client.run_javascript("graticule.open('fork')")
 
     async def fork(self, go_on: bool) -> None:
         """Branch off and open the branch.
@@ -90,7 +96,8 @@ class CompareBox:
     """The dialog that holds two answers side by side."""
 
     def __init__(self, acts: Acts, info: SessionInfo) -> None:
-        self.acts, self.info = acts, info
+        self.acts, self.info, self._other = acts, info, ""
+        self._known: list[SessionInfo] = []
         with dialogs.dialog("compare", "Compare with another session"):
             with el("div", "fields"):
                 el("label", "", "With", for_="compare-with")
@@ -103,6 +110,9 @@ class CompareBox:
         found = await self.acts.do(lambda: self.acts.sessions.search("", MOST_OTHERS)) or []
         others = [one for one in found if one.id != self.info.id]
         others.sort(key=lambda one: not self._kin(one))
+        if others == self._known:
+            return
+        self._known = others
         with self.acts.client:
             self._with.clear()
             with self._with:
@@ -110,13 +120,15 @@ class CompareBox:
                 for one in others:
                     mark = "branch: " if self._kin(one) else ""
                     el("option", "", f"{mark}{one.name or one.id[:8]}", value=one.id)
+        self.acts.choose("compare-with", self._other)
 
     def _kin(self, other: SessionInfo) -> bool:
         family = {self.info.id, self.info.parent} - {""}
         return other.parent in family or other.id in family
 
     async def _compare(self, event: Any) -> None:
-        keys = (self.info.id, str(event.args))
+        self._other = str(event.args)
+        keys = (self.info.id, self._other)
         sessions = self.acts.sessions
         if not keys[1]:
             return

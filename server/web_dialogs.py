@@ -31,6 +31,19 @@ KEYS = {
 }  # fmt: skip
 
 
+_NODES = {
+    "decide": "the next decision",
+    "act": "tools are called",
+    "conclude": "the answer",
+    "prime": "the first tools",
+    "prior": "the first impression",
+    "diversify": "the short answers",
+    "verify": "the alignment check",
+    "follow_up": "what you said is heard",
+    "__start__": "what you said is heard",
+}
+
+
 def dialog(name: str, title: str) -> Element:
     """Return the body of a modal dialog, opened by `data-open=name`."""
     box = el("dialog", "dialog", id=name, aria_labelledby=f"{name}-title")
@@ -157,7 +170,8 @@ def moment_words(moment: Moment) -> str:
     after = f"after {moment.steps} step{'' if moment.steps == 1 else 's'}"
     if not moment.next:
         return f"answer {moment.revision} ({after})"
-    return f"{after}, before {moment.next[0].replace('_', ' ')}"
+    node = moment.next[0]
+    return f"{after}, before {_NODES.get(node) or node.replace('_', ' ')}"
 
 
 def compare_view(

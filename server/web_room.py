@@ -48,6 +48,8 @@ CHANGES: dict[str, set[str]] = {
     "answer": {"answer", "map", "status", *TABS},
 }
 """Kinds of events, and what is to be painted anew after one."""
+COMMIT = "commit_location"
+"""Without it nothing would end."""
 IDLE_S, PAINT_S = 0.3, 0.15
 
 
@@ -294,5 +296,5 @@ def tool_names(sessions: Sessions) -> tuple[str, ...]:
     """Return the names of tools that options may leave out."""
     with suppress(GeolocationError):
         geolocator = sessions.geolocators.get(SessionOptions())
-        return tuple(sorted(tool.name for tool in geolocator.tools))
+        return tuple(sorted({tool.name for tool in geolocator.tools} - {COMMIT}))
     return ()

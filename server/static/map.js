@@ -187,6 +187,7 @@
     if (data.answer)
       icon([data.answer.lat, data.answer.lon], "answer", data.answer.title, data.answer.lines).addTo(found);
     recolour();
+    towns(map);
     if (data.fit && JSON.stringify(data.fit) !== JSON.stringify(before?.fit)) fit(data.fit);
   }
 
