@@ -1,5 +1,6 @@
 """One photo in, one answer out; and what may be said in the session that it began."""
 
+import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from agent.session_records import SessionOptions
 from agent.session_run import SessionRun
 from agent.sessions import Sessions
+from encoders.wire import declared_pixels
 from geo.errors import InputError
 from server import locating_sessions
 from server.context import Context, context_of
@@ -63,10 +65,16 @@ async def locate(request: Request) -> Response:
     files += await _fetched(words.url, context)
     if len(files) != 1:
         raise InputError(f"{len(files)} photos, exactly 1 is located; send others as messages")
-    await run_in_threadpool(_check_options, context.sessions, words.options)
-    async with intake.taken(files):
-        run = await run_in_threadpool(_begin, context.sessions, files[0], words)
-    return await _outcome(request, context.sessions, run)
+    await run_in_threadpool(_check, context.sessions, words.options, files[0])
+    session_id = str(uuid.uuid4())
+
+    async def begin() -> SessionRun:
+        async with intake.taken(files):
+            return await run_in_threadpool(_begin, context.sessions, session_id, files[0], words)
+
+    if wants_events(request):
+        return events_response(context.sessions, session_id, 0, begin)
+    return await _outcome(request, context.sessions, await begin())
 
 
 @router.post(
@@ -131,14 +139,15 @@ async def events(
     return _document(Events(events=found))
 
 
-def _check_options(sessions: Sessions, options: SessionOptions) -> None:
-    """Refuse what cannot run before anything is kept."""
+def _check(sessions: Sessions, options: SessionOptions, file: File) -> None:
+    """Refuse what cannot run, and what is no photo by its first bytes, before anything is kept."""
     sessions.geolocators.get(options)
+    declared_pixels([file.data], sessions.photos.limits)
 
 
-def _begin(sessions: Sessions, file: File, words: LocateWords) -> SessionRun:
+def _begin(sessions: Sessions, session_id: str, file: File, words: LocateWords) -> SessionRun:
     """Begin a session and its first run; none is left where the run does not begin."""
-    info = sessions.create(file.data, name=words.name, options=words.options)
+    info = sessions.create(file.data, name=words.name, options=words.options, session_id=session_id)
     try:
         return sessions.send(info.id, words.hint)
     except BaseException:
@@ -154,7 +163,7 @@ async def _outcome(request: Request, sessions: Sessions, run: SessionRun) -> Res
     """Stream a run's events or wait for its end, as the client asks."""
     if wants_events(request):
         before = next(run.events()).number - 1  # its setup, told before it began
-        return events_response(sessions, run.session_id, before, run)
+        return events_response(sessions, run.session_id, before)
     async for _ in run.aevents():
         pass
     if run.error is not None:

@@ -6,18 +6,19 @@ with another process, another day, too.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from agent.session_run import SessionRun
 from agent.sessions import Sessions
 from agent.trace import Event
 from geo.errors import InputError
+from server.problems import problem_of
 from server.schemas import EVENTS
 
+Begin = Callable[[], Awaitable[object]]
 POLL_S = 0.5
 """How often a run of another process is looked at."""
 PING_S = 15
@@ -45,7 +46,7 @@ def last_seen(request: Request, after: int) -> int:
 
 
 def events_response(
-    sessions: Sessions, session_id: str, after: int, run: SessionRun | None = None
+    sessions: Sessions, session_id: str, after: int, begin: Begin | None = None
 ) -> EventSourceResponse:
     """Return a session's events after a number, until its run ends.
 
@@ -53,11 +54,13 @@ def events_response(
         sessions: that have it.
         session_id: whose.
         after: number of the last event that is known already.
-        run: that was begun by this request, named in the first event.
+        begin: begins the session and its run, after the first event is on its way: decoding and
+            storing a large photo takes longer than a person waits for a sign. What it raises is
+            told by the event `error`, with a problem document.
     """
     headers = {"content-location": f"/v1/sessions/{session_id}"}
     return EventSourceResponse(
-        _frames(sessions, session_id, after, run),
+        _frames(sessions, session_id, after, begin),
         headers=headers, ping=PING_S, sep="\n", send_timeout=SEND_S,
     )  # fmt: skip
 
@@ -88,10 +91,17 @@ def _written(sessions: Sessions, session_id: str, after: int) -> list[Event]:
 
 
 async def _frames(
-    sessions: Sessions, session_id: str, after: int, run: SessionRun | None
+    sessions: Sessions, session_id: str, after: int, begin: Begin | None
 ) -> AsyncIterator[ServerSentEvent]:
-    begun = {"session_id": session_id, "run_id": run.id if run else ""}
-    yield _frame("session", begun)
+    yield _frame("session", {"session_id": session_id})
+    if begin is not None:
+        try:
+            await begin()
+        except Exception as error:  # as a route's: told, and logged where it is a fault of ours
+            told = {"session_id": session_id, "status": "error", "revision": 0, "last_event": 0}
+            yield _frame("error", json.loads(bytes(problem_of(error).body)))
+            yield _frame("end", told)
+            return
     async for event in follow(sessions, session_id, after):
         after = event.number
         yield _frame(event.kind, event.model_dump(mode="json"), after)

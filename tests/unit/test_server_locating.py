@@ -345,3 +345,18 @@ async def test_a_path_tells_all_its_methods(served: Served) -> None:
     reply = await served.http.put("/v1/sessions", json={})
     refused(reply, 405)
     assert {"GET", "POST"} <= set(reply.headers["allow"].split(", "))
+
+
+async def test_a_photo_that_breaks_in_a_stream_is_told_of(served: Served) -> None:
+    broken = encoded(picture(200, 150), "PNG")
+    middle = len(broken) // 2
+    broken = broken[:middle] + bytes(64) + broken[middle + 64 :]
+    stream = {**JPEG, **STREAM}
+    refused(await served.http.post("/v1/locate", content=b"no photo", headers=stream), 422)
+    reply = await served.http.post("/v1/locate", content=broken, headers=stream)
+    first, error, end = frames(reply.text)
+    assert (first.event, error.event, end.event) == ("session", "error", "end")
+    assert (error.data["status"], error.data["code"]) == (422, "bad_input")
+    assert end.data["status"] == "error"
+    assert served.sessions.search() == []
+    assert not list((served.sessions.settings.home / "photos").glob("*"))
