@@ -50,7 +50,7 @@ def held(folder: Path) -> str:
 
 def essence(text: str) -> str:
     """Return a transcript without what differs each time: durations and a session's id."""
-    text = re.sub(r"\b[\d.]+ m?s\b", "T", text.replace("│", " "))
+    text = re.sub(r"\b(\d+ min )?[\d.]+ m?s\b", "T", text.replace("│", " "))
     text = re.sub(r"(Session |--session )[0-9a-f]{8}", r"\1ID", text)
     return " ".join(re.sub(r"[╭╮╰╯─]+", " ", text).split())
 

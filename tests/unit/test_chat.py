@@ -172,6 +172,18 @@ def test_files_are_written_and_nothing_is_replaced(room: Room, photo: Path, tmp_
     assert "none of" in room.flat(f"/export docx {tmp_path}/y")
 
 
+def test_a_part_of_the_photo_is_looked_at(room: Room, photo: Path) -> None:
+    room.say(f"/new {photo}", "/look 0.1,0.2,0.6,0.7")
+    said = [step for step in room.talk.answer.steps if step.tool == "follow_up"]
+    assert len(said[0].pictures) == 1
+    room.say("/look the sign top left")
+    assert room.talk.failed is None
+    for bad in ("/look 0.5,0.5,0.1,0.9", "/look 10,10,20,20", "/look"):
+        room.say(bad)
+        assert isinstance(room.talk.failed, InputError), bad
+    assert room.talk.info.revision == 3
+
+
 def test_a_verdict_is_kept_with_place_and_notes(room: Room, photo: Path) -> None:
     room.say(f"/new {photo}", "/verdict near 48.1, 11.5 the tower, surely", "/verdict unknown")
     kept = room.sessions.assessments(room.talk.session_id)
