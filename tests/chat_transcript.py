@@ -49,8 +49,13 @@ def held(folder: Path) -> str:
 
 
 def essence(text: str) -> str:
-    """Return a transcript without what differs each time: durations and a session's id."""
+    """Return a transcript without what differs each time: durations and ids.
+
+    The text reader's confidences differ in their last digits from run to run, and with them the
+    ids of evidence that follows from it.
+    """
     text = re.sub(r"\b(\d+ min )?[\d.]+ m?s\b", "T", text.replace("│", " "))
+    text = re.sub(r"\be[0-9a-f]{10}\b", "EVIDENCE", text)
     text = re.sub(r"(Session |--session )[0-9a-f]{8}", r"\1ID", text)
     return " ".join(re.sub(r"[╭╮╰╯─]+", " ", text).split())
 
