@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent import report_format as fmt
 from agent.answer import Answer, Radii, Step, Verdict
 from agent.effect_words import LEAST_BITS, effect_words, within_words
-from agent.report_photos import PhotoView, box_style, photo_of
+from agent.report_photos import PhotoView, ReadView, box_style, photo_of, read_on
 from agent.report_pictures import (
     PHOTO_PX,
     PhotoSource,
@@ -146,6 +146,11 @@ class Page:
             boxes = tuple(view for view in self.evidence if view.photo == photo_id and view.style)
             views.append(PhotoView(number, photo_id, uri, boxes))
         return tuple(views)
+
+    @cached_property
+    def read(self) -> tuple[ReadView, ...]:
+        """Every line of text read on the photo to be located."""
+        return read_on(self.answer, self.answer.photo_id, self.photo_size)
 
     @property
     def boxes(self) -> "tuple[EvidenceView, ...]":

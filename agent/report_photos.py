@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue, ValidationError
+
 from agent.answer import Answer, Step
 from tools.evidence import Box
 
 if TYPE_CHECKING:
     from agent.report_page import EvidenceView
+
+MOST_READ = 60
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,39 @@ class PhotoView:
     photo_id: str
     uri: str
     boxes: "tuple[EvidenceView, ...]"
+
+
+@dataclass(frozen=True)
+class ReadView:
+    """A line of text that was read on the photo, evidence or not: where, and in which step."""
+
+    style: str
+    text: str
+    step: int
+
+
+def read_on(answer: Answer, photo_id: str, size: tuple[int, int]) -> tuple[ReadView, ...]:
+    """Return every line of text that was read on a photo, at most `MOST_READ`.
+
+    Args:
+        answer: its steps say what was read.
+        photo_id: of the photo.
+        size: width and height of the photo in pixels.
+    """
+    views = []
+    for step in answer.steps:
+        lines = step.data.get("lines") if step.tool == "read_text" else None
+        if isinstance(lines, list) and photo_of(answer, step) == photo_id:
+            views += [_read(line, step.number, size) for line in lines if isinstance(line, dict)]
+    return tuple(view for view in views if view.style)[:MOST_READ]
+
+
+def _read(line: dict[str, JsonValue], step: int, size: tuple[int, int]) -> ReadView:
+    try:
+        box = Box.model_validate(line.get("box"))
+    except ValidationError:  # of another version
+        return ReadView("", "", step)
+    return ReadView(box_style(box, size), str(line.get("text", "")), step)
 
 
 def photo_of(answer: Answer, step: Step | None) -> str:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from PIL import Image
+from pydantic import JsonValue
 
 from agent.case import Case, case_of_answer
 from agent.disclosure import disclosed_case
@@ -123,3 +124,18 @@ def test_what_was_read_on_another_photo_is_framed_there() -> None:
     assert photo_of(answer, crop) == "c" * 64
     assert photo_of(answer, None) == PHOTO
     assert box_style(Box(left=500, top=0, right=510, bottom=9), (400, 300)) == ""
+
+
+def test_every_line_of_text_read_is_framed_on_the_photo() -> None:
+    lines: list[JsonValue] = [
+        {"text": "<b>SHOP</b>", "box": {"left": 160, "top": 0, "right": 320, "bottom": 107}},
+        {"text": "no box"},
+        {"text": "beyond", "box": {"left": 9000, "top": 0, "right": 9001, "bottom": 1}},
+    ]
+    base = located()
+    step = base.steps[0].model_copy(update={"data": {"lines": lines}})
+    page = render_report(base.model_copy(update={"steps": (step, *base.steps[1:])}), DrawnPhotos())
+    (frame,) = re.findall(r'<a class="box read"[^>]*>', page)
+    assert "left:10.000%" in frame
+    assert "&lt;b&gt;SHOP" in frame
+    assert 'href="#step-1"' in frame
