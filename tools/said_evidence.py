@@ -118,9 +118,10 @@ def _placed(claims: Sequence[Claim], bench: Workbench) -> Evidence | None:
 
 
 def _meet(some: Sequence[Candidate], others: Sequence[Candidate]) -> bool:
-    """Whether one of some candidates lies about where one of others does."""
+    """Whether one of some candidates is called like one of others, or lies about there."""
     return any(
-        haversine_km(a.latitude, a.longitude, b.latitude, b.longitude)
+        a.label.partition(",")[0] == b.label.partition(",")[0]
+        or haversine_km(a.latitude, a.longitude, b.latitude, b.longitude)
         <= max(SAME_KM, SAME_REACH * max(a.radius_km, b.radius_km))
         for a in some
         for b in others

@@ -232,7 +232,11 @@ class _Around:
         )
         beyond = end + gap.end() if gap else -1
         next_ones = [word.group() for word in words[i + count :] if word.start() == beyond]
-        leads = any(_is_country(word, gazetteer) for word in next_ones)
+        listed = bool(gap) and tail[: gap.end() if gap else 0].strip().casefold() == "or"
+        leads = any(
+            _is_country(word, gazetteer) or (listed and _is_town(word, gazetteer))
+            for word in next_ones
+        )
         inside = tuple(code for word in next_ones for code in gazetteer.find_country(word))
         return cls(before, after, opens, lone, follows or leads, inside)
 
@@ -243,6 +247,10 @@ _LIST = re.compile(r"\s*(?:,|/|\bor\b|\band\b|\bnor\b|\boder\b|\bo\b|\bou\b)\s*"
 def _is_country(word: str, gazetteer: Gazetteer) -> bool:
     """Whether a word beside another one says in which country or area that is."""
     return len(word) > 2 and bool(gazetteer.find_country(word) or gazetteer.find_areas(word))
+
+
+def _is_town(word: str, gazetteer: Gazetteer) -> bool:
+    return word[0].isupper() and bool(gazetteer.find(word, limit=1, fuzzy=False))
 
 
 def _known(phrase: str, count: int, around: _Around, gazetteer: Gazetteer) -> Name | None:
