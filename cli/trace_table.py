@@ -27,7 +27,7 @@ def print_events(rows: Sequence[tuple[Event, int]]) -> None:
     for event, step in rows:
         told = words_of(event)
         for photo, caption in pictures_of(event) if event.kind != "photo" else ():
-            told += f"\npicture {printable(photo, 12)}: {printable(caption, 120)}"
+            told += f"\npicture {printable(photo[:12])}: {printable(caption, 120)}"
         shown = f"{event.seconds:.3f} s", str(step or "")
         table.add_row(str(event.number), *shown, event.kind, escape(told))
     _console().print(table)

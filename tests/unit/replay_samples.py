@@ -138,9 +138,10 @@ def follow_ups(home: Path, settlements: Settlements, chance: random.Random) -> P
         quick_sessions(home, settlements) if quick else model_sessions(home, settlements, chance)
     )
     with opened as sessions:
-        info = sessions.create(PHOTOS[0])
+        count = None if quick else chance.choice((None, 2))
+        info = sessions.create(PHOTOS[0], options=SessionOptions(trajectories=count))
         sessions.send(info.id, chance.choice(("", *TOWNS))).wait(30)
-        for said in chance.sample((0, 1, 3, 4), chance.randint(1, 4)):
+        for said in chance.sample(range(5), chance.randint(1, 4)):
             _say(sessions, info.id, said, chance)
         return sessions.trace_path(info.id)
 

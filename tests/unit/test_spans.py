@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
@@ -103,7 +103,7 @@ def test_revisions_of_a_session_share_its_id(tmp_path: Path, settlements: Settle
 def found(tmp_path: Path, tool: str) -> dict[str, Any]:
     """Return the attributes of the span of a tool that found two candidates."""
     path = tmp_path / f"{tool}.jsonl"
-    candidate = {
+    candidate: dict[str, JsonValue] = {
         "latitude": 1.5, "longitude": 2.5, "radius_km": 3.0, "score": 0.75, "rank": 1,
         "source": "gallery:a", "kind": "photo", "label": "A quay", "reference": "p1",
         "country": "PT", "reaches": [],
