@@ -19,6 +19,8 @@ from server.web_room import Room, tool_names
 SESSIONS = "graticule.sessions"
 """Entry of a scope: what the page shows."""
 PATH = "/page"
+SLOWEST_S = 30.0
+"""A long session on a machine that is busy with runs may take a while to be put up."""
 HEAD = f"""
 <script src="{PATH}/files/static/map.js"></script>
 <script src="{PATH}/files/static/page.js"></script>
@@ -29,8 +31,8 @@ HEAD = f"""
 
 def host() -> FastAPI:
     """Return an application around NiceGUI's own, whose lifespan is NiceGUI's; called once."""
-    ui.page("/", title="Graticule")(start)
-    ui.page("/s/{session_id}", title="Graticule")(session)
+    ui.page("/", title="Graticule", response_timeout=SLOWEST_S)(start)
+    ui.page("/s/{session_id}", title="Graticule", response_timeout=SLOWEST_S)(session)
     made = FastAPI()
     ui.run_with(
         made, title="Graticule", language="en-US", tailwind=False, dark=False,

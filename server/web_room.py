@@ -86,7 +86,6 @@ class Room:
         self._dialogs()
         events = await run.io_bound(lambda: list(self.sessions.events(self.id)))
         self._take(events or [])
-        await self._told()
         self._paint({"answer", "map", *TABS})
 
     def _talk(self) -> None:

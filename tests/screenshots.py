@@ -19,7 +19,8 @@ from evaluation.world import World
 from tests.page_samples import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+WIDE: Any = {"width": 1440, "height": 900}
+PHONE: Any = {"width": 390, "height": 844}
 QUALITY = 82
 LONGEST_MS = 90_000
 SHOWN = {"answer": "page", "dark": "page-dark", "phone": "page-phone"}
@@ -79,7 +80,8 @@ def shoot(address: str, world: World, browser: str, out: Path, *, every: bool) -
         room = _first_session(page, world, keep)
         if every:
             _other_states(page, world, room, keep)
-        for state, viewport, scheme in (("dark", WIDE, "dark"), ("phone", PHONE, "light")):
+        looks: Any = (("dark", WIDE, "dark"), ("phone", PHONE, "light"))
+        for state, viewport, scheme in looks:
             context = opened.new_context(viewport=viewport, color_scheme=scheme)
             other = context.new_page()
             other.goto(room)

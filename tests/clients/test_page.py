@@ -79,7 +79,7 @@ def window(browser: Any, request: pytest.FixtureRequest) -> Iterator[Seen]:
     """A window that has asked nobody else and complained of nothing."""
     given = getattr(request, "param", {})
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **given})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     seen = Seen(context)
     yield seen
     context.close()
