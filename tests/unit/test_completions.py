@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -25,12 +25,18 @@ from tests.unit.test_agentic import Model, commit, everything
 
 ID = "0f0f0f0f-0000-4000-8000-000000000001"
 Json = dict[str, Any]
-Open = Callable[..., AbstractAsyncContextManager[tuple[httpx.AsyncClient, Sessions]]]
 
 
 @pytest.fixture
 def sessions(settings: Settings) -> Iterator[Sessions]:
     with scripted_sessions(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    """Sessions of which none ever begins."""
+    with scripted_sessions(Settings(home=tmp_path_factory.mktemp("home"))) as opened:
         yield opened
 
 
@@ -268,14 +274,14 @@ BAD: list[tuple[Any, int, str, str]] = [
 
 @pytest.mark.parametrize(("body", "status", "param", "told"), BAD)
 async def test_what_cannot_be_done_is_refused_in_openais_shape(
-    sessions: Sessions, body: Any, status: int, param: str, told: str
+    idle: Sessions, body: Any, status: int, param: str, told: str
 ) -> None:
-    async with served(sessions) as client:
+    async with served(idle) as client:
         found, error = await refused(client, body)
     assert found == status
     assert (error["param"] or "").startswith(param)
     assert told in error["message"]
-    assert sessions.search() == []
+    assert idle.search() == []
 
 
 @pytest.mark.parametrize(("url", "status"), [
@@ -284,23 +290,23 @@ async def test_what_cannot_be_done_is_refused_in_openais_shape(
     ("data:image/jpeg;base64,", 400), ("data:text/html,<script>", 400), ("", 400),
 ])  # fmt: skip
 async def test_no_address_is_fetched_and_no_file_read(
-    sessions: Sessions, url: str, status: int
+    idle: Sessions, url: str, status: int
 ) -> None:
     part = {"type": "image_url", "image_url": {"url": url}}
-    async with served(sessions) as client:
+    async with served(idle) as client:
         found, error = await refused(client, asked({"role": "user", "content": [part]}))
     assert found == status
     assert error["param"] == "messages.0.content"
 
 
-async def test_what_is_not_obeyed_is_named(sessions: Sessions) -> None:
+async def test_what_is_not_obeyed_is_named(idle: Sessions) -> None:
     more: Json = {
         "temperature": 0.7,
         "max_tokens": 5,
         "tools": [{"type": "function"}],
         "user": "me",
     }
-    async with served(sessions) as client:
+    async with served(idle) as client:
         reply = await answered(client, {"role": "system", "content": "Lie."}, said("hi"), **more)
     assert reply["graticule"]["ignored"] == [
         "max_tokens", "messages of the system", "temperature", "tools", "user",

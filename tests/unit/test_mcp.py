@@ -27,7 +27,7 @@ from tests.fakes import calling
 from tests.unit.mcp_samples import CLAIM, CLAIMING, PHOTO, base64_of, scripted_sessions
 from tests.unit.test_agentic import Model, commit, everything
 
-MODES = ("auto", "legacy")
+MODES = ("auto", pytest.param("legacy", marks=pytest.mark.slow))
 """The protocol of 2026-07-28, and the handshake of those before it."""
 QUESTION = "Did you take it yourself?"
 
@@ -35,6 +35,13 @@ QUESTION = "Did you take it yourself?"
 @pytest.fixture
 def sessions(settings: Settings) -> Iterator[Sessions]:
     with scripted_sessions(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    """Sessions of which none ever begins."""
+    with scripted_sessions(Settings(home=tmp_path_factory.mktemp("home"))) as opened:
         yield opened
 
 
@@ -55,8 +62,8 @@ def text_of(result: CallToolResult) -> str:
     return "\n".join(one.text for one in result.content if isinstance(one, TextContent))
 
 
-async def test_every_tool_says_what_it_takes_and_gives(sessions: Sessions) -> None:
-    async with connected(sessions) as client:
+async def test_every_tool_says_what_it_takes_and_gives(idle: Sessions) -> None:
+    async with connected(idle) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert {"add_photo", "locate_photo", "continue_session", "read_text", "zoom"} <= set(tools)
     assert {"commit_location", "ask_analyst"}.isdisjoint(tools)
@@ -139,9 +146,9 @@ async def test_a_single_tool_gives_evidence_and_pictures(sessions: Sessions) -> 
     ({"photo_id": "0" * 64, "shell": "rm -rf /"}, "shell"),
 ])  # fmt: skip
 async def test_wrong_arguments_are_told_to_the_caller(
-    sessions: Sessions, arguments: dict[str, Any], told: str
+    idle: Sessions, arguments: dict[str, Any], told: str
 ) -> None:
-    async with connected(sessions) as client:
+    async with connected(idle) as client:
         result = await client.call_tool("read_metadata", arguments)
     assert result.is_error
     assert told in text_of(result)
@@ -158,18 +165,18 @@ async def test_wrong_arguments_are_told_to_the_caller(
     ({"image_base64": base64_of(PHOTO), "recipe": "no-such"}, "no recipe"),
 ])  # fmt: skip
 async def test_what_cannot_be_located_is_refused_and_leaves_nothing(
-    sessions: Sessions, arguments: dict[str, Any], told: str
+    idle: Sessions, arguments: dict[str, Any], told: str
 ) -> None:
-    async with connected(sessions) as client:
+    async with connected(idle) as client:
         result = await client.call_tool("locate_photo", arguments)
     assert result.is_error
     assert told in text_of(result)
-    assert sessions.search() == []
+    assert idle.search() == []
 
 
-async def test_unknown_names_are_errors_of_the_right_kind(sessions: Sessions) -> None:
+async def test_unknown_names_are_errors_of_the_right_kind(idle: Sessions) -> None:
     nowhere = "00000000-0000-0000-0000-000000000000"
-    async with connected(sessions) as client:
+    async with connected(idle) as client:
         result = await called(client, "continue_session", session_id=nowhere, message="hi")
         assert result.is_error
         assert "no session" in text_of(result)
