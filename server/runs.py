@@ -1,6 +1,7 @@
 """LangGraph's runs and their streams."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -225,7 +226,7 @@ def _stream(
     runs: Runs,
     run: Run,
     after: int = 0,
-    modes: list[StreamMode] | None = None,
+    modes: Sequence[str] | None = None,
     cancel: bool = False,
 ) -> Response:
     gone = cancel or run.request.on_disconnect == "cancel"

@@ -59,9 +59,7 @@ async def test_a_thread_from_making_to_deleting(client: LangGraphClient) -> None
     with pytest.raises(ConflictError):
         await client.threads.create(thread_id=thread["thread_id"])
     await client.threads.update(thread["thread_id"], metadata={"more": 2})
-    assert await client.threads.update(
-        thread["thread_id"], metadata={"more": 3}, return_minimal=True
-    ) is None  # fmt: skip
+    await client.threads.update(thread["thread_id"], metadata={"more": 3}, return_minimal=True)
     found = await client.threads.search(metadata={"more": 3})
     assert [one["thread_id"] for one in found] == [thread["thread_id"]]
     assert await client.threads.count(metadata={"more": 3}) == 1
@@ -106,12 +104,13 @@ async def test_history_and_a_fork_from_a_checkpoint(client: LangGraphClient) -> 
     assert (await client.threads.get_state(thread, checkpoint=at))["checkpoint"] == at
     by_id = await client.threads.get_state(thread, checkpoint_id=at["checkpoint_id"] or "")
     assert by_id["checkpoint"] == at
-    told = {"messages": [{"role": "user", "content": "it is not France"}]}
+    told: Any = {"messages": [{"role": "user", "content": "it is not France"}]}
     other: Any = await client.runs.wait(
         thread, "graticule", input=told, checkpoint_id=states[0]["checkpoint"]["checkpoint_id"]
     )
     assert other["answer"]["revision"] == 2
-    copy: Any = await client.threads.copy(thread)
+    copying: Any = client.threads.copy(thread)
+    copy = await copying
     copied = (await client.threads.get_state(copy["thread_id"]))["values"]
     assert copied == (await client.threads.get_state(thread))["values"]
 
