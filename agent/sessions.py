@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,6 +58,8 @@ class Sessions(SessionShelf):
     ) -> None:
         super().__init__(settings, store)
         self.geolocators = geolocators or Geolocators(settings)
+        self.observers: list[Callable[[SessionRun], object]] = []
+        """Called with each run before it starts, such as to count it."""
         self._runs: dict[str, SessionRun] = {}
         self._lock = threading.Lock()
 
@@ -191,6 +193,7 @@ class Sessions(SessionShelf):
         info = info or self.get(session_id)
         geolocator = self.geolocators.get(info.options)
         lock = self._locked(session_id)
+        trace = None
         try:
             config = self._config(session_id, geolocator, checkpoint_id)
             trace = Trace(self.trace_path(session_id), onward=True)
@@ -202,11 +205,15 @@ class Sessions(SessionShelf):
             run.tell("setup", {**geolocator.setup(), "session": session_id, "run": run.id})
             self._begin(run, asked, said, checkpoint_id)
         except BaseException:
+            if trace is not None:
+                trace.close()
             lock.close()
             raise
         with self._lock:
             self._forget()
             self._runs[session_id] = run
+        for observe in self.observers:
+            observe(run)
         return run.start()
 
     def _begin(
