@@ -6,8 +6,10 @@ own: a sign in Danish above one in English speaks of a country that shows both.
 """
 
 import functools
+import itertools
 import re
 import threading
+import time
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -74,6 +76,10 @@ MARKS = {
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _SKIPPED = frozenset({"LATIN", "ESPERANTO"})
 _lock = threading.Lock()
+LATIN_TEXT = "some words of which every letter is Latin"
+"""Loads the languages of that script; those of others load with the first text in theirs."""
+LOADING_PAUSE_S = 0.05
+"""Between two languages, for whoever waits for the interpreter."""
 
 
 @functools.cache
@@ -81,7 +87,27 @@ def _detector() -> "LanguageDetector":
     from lingua import Language, LanguageDetectorBuilder
 
     spoken = [language for language in Language.all() if language.name not in _SKIPPED]
+    for language in spoken:
+        # One by one: lingua keeps the interpreter to itself while it loads, all of it for seconds.
+        partner = Language.GERMAN if language is Language.ENGLISH else Language.ENGLISH
+        pair = LanguageDetectorBuilder.from_languages(language, partner).build()
+        pair.compute_language_confidence_values(LATIN_TEXT)
     return LanguageDetectorBuilder.from_languages(*spoken).build()
+
+
+def load_models() -> None:
+    """Load lingua's models, one language after the other.
+
+    Detectors share them. Left to the first line, all of them load in one go, for ten seconds in
+    which lingua holds the interpreter: a server answers nobody meanwhile.
+    """
+    from lingua import Language, LanguageDetectorBuilder
+
+    spoken = [language for language in Language.all() if language.name not in _SKIPPED]
+    with _lock:
+        for pair in itertools.pairwise(spoken):  # a detector of one language is refused
+            LanguageDetectorBuilder.from_languages(*pair).with_preloaded_language_models().build()
+            time.sleep(LOADING_PAUSE_S)
 
 
 @functools.cache
