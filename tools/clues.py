@@ -20,7 +20,12 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from tools.clues_formats import driving_clue, format_clues
-from tools.clues_language import country_shares_of_lines, likely_languages, line_likelihood
+from tools.clues_language import (
+    country_shares_of_lines,
+    likely_languages,
+    line_likelihood,
+    load_models,
+)
 from tools.clues_prior import Floats, countries, photo_prior
 from tools.clues_usage import Clue, usage_clues
 from tools.evidence import Evidence, Record, Share, ToolError, ToolOutcome, ToolReply
@@ -95,7 +100,11 @@ def country_clues(
 
 
 def warm() -> None:
-    """Load the language models, seconds on a slow machine, so that the first look-up is quick."""
+    """Load the language models, seconds on a slow machine, so that the first look-up is quick.
+
+    Other threads go on meanwhile; those that look up text wait.
+    """
+    load_models()
     country_clues(["warm up the language models"])
 
 

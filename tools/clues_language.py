@@ -76,8 +76,6 @@ MARKS = {
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _SKIPPED = frozenset({"LATIN", "ESPERANTO"})
 _lock = threading.Lock()
-LATIN_TEXT = "some words of which every letter is Latin"
-"""Loads the languages of that script; those of others load with the first text in theirs."""
 LOADING_PAUSE_S = 0.05
 """Between two languages, for whoever waits for the interpreter."""
 
@@ -87,11 +85,6 @@ def _detector() -> "LanguageDetector":
     from lingua import Language, LanguageDetectorBuilder
 
     spoken = [language for language in Language.all() if language.name not in _SKIPPED]
-    for language in spoken:
-        # One by one: lingua keeps the interpreter to itself while it loads, all of it for seconds.
-        partner = Language.GERMAN if language is Language.ENGLISH else Language.ENGLISH
-        pair = LanguageDetectorBuilder.from_languages(language, partner).build()
-        pair.compute_language_confidence_values(LATIN_TEXT)
     return LanguageDetectorBuilder.from_languages(*spoken).build()
 
 
