@@ -140,8 +140,8 @@ def disclosed(
         rejected=(Rejection(value=WITHHELD, reason=WITHHELD),) * len(answer.rejected),
         missing=(_notice(level),),
         steps=tuple(_step(step, told) for step in answer.steps),
-        recipe=_plain(answer.recipe),
-        driver=_plain(answer.driver),
+        recipe=plain_name(answer.recipe),
+        driver=plain_name(answer.driver),
         picked_by=f"disclosure level {level}",
         model=_model(answer.model) if answer.model else None,
         revision=answer.revision,
@@ -247,7 +247,7 @@ def _step(step: Step, told: dict[str, str]) -> Step:
     return Step(
         number=step.number,
         call_id=f"step-{step.number}",
-        tool=step.tool,
+        tool=step.tool if step.outcome != "refused" else WITHHELD,  # what does not exist is named
         arguments={},
         text=WITHHELD,
         outcome=step.outcome,
@@ -346,8 +346,8 @@ def _model(use: ModelUse) -> ModelUse:
     )  # fmt: skip
 
 
-def _plain(name: str) -> str:
-    """Return the name of a recipe or a model, if it is one."""
+def plain_name(name: str) -> str:
+    """Return the name of a recipe, a model or a tool, if it is one."""
     return name if re.fullmatch(r"[\w.:/@+-]{1,100}", name) else WITHHELD
 
 

@@ -35,6 +35,7 @@ def make_app(sessions: Sessions) -> FastAPI:
     """
     app = FastAPI(title="Graticule", docs_url=None, redoc_url=None)
     app.state.context = Context(sessions, sessions.settings)
+    sessions = app.state.context.sessions  # no face has others: it tells what may be told
     app.state.runs = Runs(sessions)
     for router in ROUTERS:
         app.include_router(router)

@@ -11,7 +11,6 @@ from agent.trace import Event
 from server.answers import answer_markdown, escaped, summary_of
 from server.completions_request import ChatRequest
 from server.completions_turns import mark
-from server.telling import told_answer
 
 NO_PHOTO = (
     "Send me a photo and I will find out where it was taken: coordinates with a radius, why, and "
@@ -101,9 +100,9 @@ def reply_text(
     """
     if run.status == "waiting":
         return _question(run, asked)
-    if run.answer is None or run.status != "idle":
+    answer = run.answer
+    if answer is None or run.status != "idle":
         return _stopped(run, asked)
-    answer = told_answer(sessions, run.session_id, run.answer)
     if asked.as_json:
         return _answer_json(run.session_id, answer, links)
     return f"{answer_markdown(answer, links)}\n\n{mark(run.session_id, answer.revision)}"

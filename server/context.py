@@ -1,4 +1,4 @@
-"""What every route leans on: the sessions, the settings, and who may do what."""
+"""What every route leans on: the sessions, as they may be told, and the settings."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,22 @@ from fastapi import Request
 
 from agent.sessions import Sessions
 from agent.settings import Settings
+from agent.told_sessions import told
 
 
 @dataclass(frozen=True)
 class Context:
-    """Made once per application, kept in `app.state.context`."""
+    """Made once per application, kept in `app.state.context`.
+
+    No route sees more of the sessions than the settings allow to tell, see `agent.told_sessions`.
+    """
 
     sessions: Sessions
     settings: Settings
+
+    def __post_init__(self) -> None:
+        """Put what may be told in the place of the sessions."""
+        object.__setattr__(self, "sessions", told(self.sessions))
 
 
 def context_of(request: Request) -> Context:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from agent.case import DisclosureLevel, case_of_session
 from agent.disclosure import disclosed_case, stricter
 from agent.export import Exported, ExportFormat, export_case
+from agent.told_sessions import exact
 from server.context import Context, context_of
 
 router = APIRouter()
@@ -57,7 +58,7 @@ def exported(
         UnknownSessionError: there is none of this id.
         InputError: it has no answer yet, or not this revision; or a trace is to be told coarser.
     """
-    sessions, allowed = context.sessions, context.settings.disclosure
+    sessions, allowed = exact(context.sessions), context.settings.disclosure
     level = stricter(disclose or allowed, allowed)
     case = case_of_session(sessions, session_id).until(revision)
     gazetteer = None

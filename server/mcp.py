@@ -27,6 +27,7 @@ from starlette.routing import Route
 from agent.answer import LEAD_NOT_PROOF
 from agent.session_records import SessionOptions
 from agent.sessions import Sessions
+from agent.told_sessions import told
 from server.mcp_locate import Faces, run_tools
 from server.mcp_resources import add_resources, listed_resources
 from server.mcp_tools import geographic_tools
@@ -70,6 +71,7 @@ class GraticuleServer(MCPServer[Any]):
                 version=metadata.version("graticule"),
                 log_level="WARNING",
             )
+        sessions = told(sessions)
         self._sessions = sessions
         self._made = False
         self._making = anyio.Lock()

@@ -34,7 +34,7 @@ from server.following import steps_of
 from server.mcp_photos import held_photo, local_photo, photo_id_of
 from server.mcp_tools import PHOTO_URI, TypedTool, make_tool
 from server.stored import begin, follow_up
-from server.telling import tells_all, told_answer, told_step
+from server.telling import tells_all, told_step
 from tools.evidence import Record
 
 logger = logging.getLogger(__name__)
@@ -355,8 +355,7 @@ def _told(sessions: Sessions, run: SessionRun) -> CallToolResult:
     info = sessions.get(run.session_id)
     photo_id = info.photos[0]
     question = _question(run) if run.status == "waiting" else None
-    ended = run.answer if run.status == "idle" else None
-    answer = told_answer(sessions, run.session_id, ended) if ended else None
+    answer = run.answer if run.status == "idle" else None
     if question is not None:
         text = f"{_words(question)}\n\nAsk the person; {again}."
     elif answer is not None:

@@ -28,16 +28,13 @@ class Observed:
         self._metrics = metrics
         self._seen: list[tuple[SessionRun, int]] = []
         self._lock = threading.Lock()
-        begin = sessions.run
+        self._tools: set[str] = set()
+        sessions.observers.append(self._begun)
 
-        def run(*arguments: Any, **named: Any) -> SessionRun:
-            begun = begin(*arguments, **named)
-            with self._lock:
-                self._seen.append((begun, 0))
-            self.count()
-            return begun
-
-        sessions.run = run  # type: ignore[method-assign]  # `send` and `resume` come by here, too
+    def _begun(self, run: SessionRun) -> None:
+        with self._lock:
+            self._seen.append((run, 0))
+        self.count()
 
     def count(self) -> None:
         """Count what happened since the last time."""
@@ -57,11 +54,15 @@ class Observed:
 
     def _event(self, event: Event) -> None:
         data = event.data
-        if event.kind == "model_reply":
+        if event.kind == "setup" and isinstance(offered := data.get("tools"), dict):
+            self._tools |= offered.keys()
+        elif event.kind == "model_reply":
             for direction in ("in", "out"):
                 self._metrics.tokens.labels(direction).inc(_number(data.get(f"tokens_{direction}")))
         elif event.kind == "tool_result" and data.get("outcome") in OK:
             tool = str(data.get("tool"))
+            if data["outcome"] == "refused" and tool not in self._tools:
+                tool = "unknown"  # a model made the name up: it may be long, or name the place
             self._metrics.tool_calls.labels(tool, str(data["outcome"])).inc()
             self._metrics.tool_seconds.labels(tool).inc(_number(data.get("seconds")))
         elif event.kind == "photo":

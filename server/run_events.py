@@ -73,6 +73,8 @@ class RunEvents:
             yield sent(name, name + space, _tidied(name, data))
         if "events" in self.modes and name == "tasks" and not space:
             yield from self._steps(data)
+        for message in part.data.get("said", ()):  # in place of those that are withheld
+            yield from self._messages((message, {"langgraph_node": "conclude"}), "")
 
     def _values(self, part: dict[str, Any]) -> dict[str, Any]:
         waiting = part.get("interrupts")

@@ -1,23 +1,19 @@
-"""What faces may tell of a session: as finely as the settings allow, and no finer.
+"""What assistants and chat clients are told of a session, as finely as the settings allow.
 
-See `agent.disclosure`. Below `exact` a trace is not told at all, steps by their kind alone, and
-single tools are not offered: what they say names places in any words.
+Sessions tell no finer already, see `agent.told_sessions`. Below `exact` a trace is not told at
+all, and single tools are not offered: what they say names places in any words.
 """
-
-from typing import TYPE_CHECKING
 
 from agent.answer import Answer
 from agent.case import Case, case_of_session
-from agent.disclosure import disclosed, disclosed_case
+from agent.disclosure import disclosed_case
 from agent.event_words import words_of
 from agent.report import render_report
+from agent.session_records import SessionOptions
 from agent.sessions import Sessions
+from agent.told_sessions import exact
 from agent.trace import Event
 from geo.errors import InputError
-
-if TYPE_CHECKING:
-    from geo.gazetteer import Gazetteer
-
 
 WITHHELD = "The file claims a position, which is withheld."
 
@@ -25,13 +21,6 @@ WITHHELD = "The file claims a position, which is withheld."
 def tells_all(sessions: Sessions) -> bool:
     """Whether places may be told exactly."""
     return sessions.settings.disclosure == "exact"
-
-
-def told_answer(sessions: Sessions, session_id: str, answer: Answer) -> Answer:
-    """Return an answer as it may be told."""
-    if tells_all(sessions):
-        return answer
-    return disclosed(answer, sessions.settings.disclosure, _gazetteer(sessions, session_id))
 
 
 def latest_answer(sessions: Sessions, session_id: str) -> Answer:
@@ -44,13 +33,13 @@ def latest_answer(sessions: Sessions, session_id: str) -> Answer:
     answer = sessions.answer(session_id)
     if answer is None:
         raise InputError(f"session {session_id} has no answer yet; let it end first")
-    return told_answer(sessions, session_id, answer)
+    return answer
 
 
 def told_report(sessions: Sessions, session_id: str) -> str:
     """Return the report of a session as HTML; raises as `latest_answer`."""
     case = _told_case(sessions, session_id)
-    return render_report(case.revisions[-1].answer, sessions.photos, case)
+    return render_report(case.revisions[-1].answer, exact(sessions).photos, case)
 
 
 def told_trace(sessions: Sessions, session_id: str) -> str:
@@ -77,10 +66,7 @@ def told_step(sessions: Sessions, event: Event) -> str:
 
     Models read it where a program passes it on: a position that the file claims stays out.
     """
-    if tells_all(sessions):
-        return words_of(_without_claims(event))
-    tool = event.data.get("tool")
-    return f"{event.kind.replace('_', ' ')}{f' of {tool}' if isinstance(tool, str) else ''}"
+    return words_of(_without_claims(event))
 
 
 def _without_claims(event: Event) -> Event:
@@ -94,12 +80,8 @@ def _without_claims(event: Event) -> Event:
 
 
 def _told_case(sessions: Sessions, session_id: str) -> Case:
-    case = case_of_session(sessions, session_id)
+    case = case_of_session(exact(sessions), session_id)
     if tells_all(sessions):
         return case
-    level = sessions.settings.disclosure
-    return disclosed_case(case, level, _gazetteer(sessions, session_id))
-
-
-def _gazetteer(sessions: Sessions, session_id: str) -> "Gazetteer":
-    return sessions.geolocators.get(sessions.get(session_id).options).bench.gazetteer
+    gazetteer = sessions.geolocators.get(SessionOptions()).bench.gazetteer
+    return disclosed_case(case, sessions.settings.disclosure, gazetteer)
