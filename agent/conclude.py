@@ -19,6 +19,7 @@ from agent.grounding import ground
 from agent.picks import Picked, pick
 from agent.ratings import LOSS_SCALES_KM
 from agent.recipes import Recipe
+from agent.report_format import distance
 from agent.state import State, counting
 from agent.statements import allows, change_words
 from encoders.photo_file import printable
@@ -243,15 +244,16 @@ def _verdict(item: Evidence, candidate: Candidate, summary: BeliefSummary | None
             )
         )
         kept = away <= summary.km_95 and item.weight >= TOLD_WEIGHT
+        where = distance(away)
         if item.weight < TOLD_WEIGHT:
             effect = "without" if item.weight == 0 else "almost without"
-            reason = f"shown only, {effect} effect on the answer; {away:,.1f} km from it"
+            reason = f"shown only, {effect} effect on the answer; {where} from it"
         elif kept:
-            reason = f"{away:,.1f} km from the answer, inside its 95 % radius"
+            reason = f"{where} from the answer, inside its 95 % radius"
         else:
             reason = (
-                f"dropped: {away:,.1f} km from the answer, outside its 95 % radius of "
-                f"{summary.km_95:,.1f} km; other evidence weighs more"
+                f"dropped: {where} from the answer, outside its 95 % radius of "
+                f"{distance(summary.km_95)}; other evidence weighs more"
             )
     return Verdict(evidence_id=item.id, candidate=candidate, kept=kept, reason=reason)
 

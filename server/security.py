@@ -20,12 +20,14 @@ from encoders.serving import LOOPBACK
 from geo.errors import GeolocationError, InputError
 from server.problems import REJECTED, ProblemError, code_of, problem_of
 from server.security_keys import ApiKey, KeyRing
-from server.security_rates import Rates, rate_headers
+from server.security_rates import Rates, cost_of, rate_headers
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ok"})
 """What tells nothing of anybody, and a monitor asks without a key."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = ("/search", "/count")
+ACTING = ("/page/s/", "/page/_nicegui_ws/")
+"""The page acts as soon as it is open: it needs a key that may, or it would be dead."""
 KEY = "graticule.key"
 """Entry of a scope: the key that its request came with."""
 DEFAULT_HEADERS = {
@@ -146,7 +148,7 @@ class KeyDoor:
             return
         try:
             key = self._key(scope)
-            told = self._counted(key) if key else {}
+            told = self._counted(key, scope) if key else {}
         except (ProblemError, GeolocationError) as refusal:
             await refuse(scope, receive, send, refusal)
             return
@@ -175,9 +177,9 @@ class KeyDoor:
             )
         return key
 
-    def _counted(self, key: ApiKey) -> dict[str, str]:
+    def _counted(self, key: ApiKey, scope: Scope) -> dict[str, str]:
         limit = key.rate_per_minute or self.settings.server.rate_per_minute
-        turn = self.rates.take(key.id, limit)
+        turn = self.rates.take(key.id, limit, cost_of(scope["path"], scope.get("method", "")))
         told = rate_headers(limit, turn)
         if not turn.allowed:
             raise ProblemError(
@@ -212,6 +214,8 @@ def needed_scope(scope: Scope) -> str:
     path, method = scope["path"], scope.get("method", "")
     if path == "/metrics":
         return "operate"
+    if path in ("/page", "/page/") or path.startswith(ACTING):
+        return "write"
     if method in READING or (method == "POST" and path.endswith(READING_POSTS)):
         return "read"
     return "write"

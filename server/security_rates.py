@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 WINDOW_S = 60
 MOST_BUCKETS = 10_000
+FREE = ("/page/_nicegui/", "/page/files/static/")
+"""Where the page's own files are: one page load asks for dozens of them."""
+SLIGHT = ("/page/files/",)
+"""Thumbnails and outlines, which a list or a map asks for by the dozen."""
+SLIGHT_COST = 0.1
 
 
 class Turn(NamedTuple):
@@ -37,18 +42,27 @@ class Rates:
         self._buckets: dict[str, tuple[float, float]] = {}
         """Name -> tokens, and when that was."""
 
-    def take(self, name: str, per_minute: int) -> Turn:
-        """Take one token of a bucket that holds `per_minute` and fills up within a minute."""
+    def take(self, name: str, per_minute: int, cost: float = 1.0) -> Turn:
+        """Take tokens of a bucket that holds `per_minute` and fills up within a minute."""
         now, speed = self._clock(), per_minute / WINDOW_S
         tokens, at = self._buckets.pop(name, (float(per_minute), now))
         tokens = min(float(per_minute), tokens + (now - at) * speed)
-        allowed = tokens >= 1
-        tokens -= allowed
+        allowed = tokens >= cost
+        tokens -= cost * allowed
         self._buckets[name] = (tokens, now)
         if len(self._buckets) > MOST_BUCKETS:  # the one longest unused is full by now
             self._buckets.pop(next(iter(self._buckets)))
         wait_s = 0 if tokens >= 1 else math.ceil((1 - tokens) / speed)
         return Turn(allowed, int(tokens), wait_s, math.ceil((per_minute - tokens) / speed))
+
+
+def cost_of(path: str, method: str) -> float:
+    """Return how many requests a request counts as; `method` is empty for a websocket."""
+    if method not in ("GET", "HEAD"):
+        return 1.0
+    if path.startswith(FREE):
+        return 0.0
+    return SLIGHT_COST if path.startswith(SLIGHT) else 1.0
 
 
 def rate_headers(per_minute: int, turn: Turn) -> dict[str, str]:

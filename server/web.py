@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from agent.sessions import Sessions
 from geo.errors import UnavailableError
-from server import web_files
+from server import web_files, web_said
 
 PATH = "/page"
 
@@ -32,6 +32,7 @@ def mount_page(app: FastAPI, sessions: Sessions) -> None:
     """
     page = Page(sessions)
     app.include_router(web_files.router)
+    app.include_router(web_said.router)
     app.add_api_route("/", _there, include_in_schema=False)
     app.mount(PATH, page)
     inner = app.router.lifespan_context

@@ -1,19 +1,15 @@
-"""What the page fetches beside its elements: photos, outlines; and where it sends what is said."""
+"""What the page fetches beside its elements: its own files, photos, outlines, towns."""
 
 import io
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from PIL import Image
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 
-from agent.session_records import SessionOptions
-from agent.sessions import Sessions
 from encoders.photo_file import printable
 from geo.errors import InputError
 from server.context import context_of
@@ -22,7 +18,6 @@ router = APIRouter(prefix="/page/files", include_in_schema=False)
 STATIC = Path(__file__).parent / "static"
 STATIC_NAMES = ("page.css", "page.js", "map.js", "mark.svg")
 SIDES_PX = (160, 480, 1400, 4096)
-MOST_PHOTOS = 8
 MOST_TOWNS = 60
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 """A photo's id is the hash of its content."""
@@ -89,41 +84,3 @@ def towns(
 
     found = [list(one) for one in towns_in((south, west, north, east), MOST_TOWNS)]
     return JSONResponse(found, headers={"cache-control": "max-age=3600"})
-
-
-@router.post("/say")
-async def say(request: Request) -> Response:
-    """Begin a session with a photo, or say something in one; its run is followed elsewhere.
-
-    Form: `session` (empty for a new one), `text`, `photos` (files), `region` (GeoJSON),
-    `options` (JSON of `SessionOptions`).
-    """
-    sessions = context_of(request).sessions
-    async with request.form(max_files=MOST_PHOTOS, max_fields=12) as form:
-        photos = [
-            (one.filename or "", await one.read())
-            for one in form.getlist("photos")
-            if isinstance(one, UploadFile)
-        ]
-        told = await run_in_threadpool(_said, sessions, form, photos)
-    return JSONResponse(told)
-
-
-def _said(sessions: Sessions, form: FormData, photos: list[tuple[str, bytes]]) -> dict[str, Any]:
-    text, session = _field(form, "text"), _field(form, "session")
-    region = json.loads(_field(form, "region") or "null")
-    named = [sessions.photos.add(data, name) for name, data in photos]
-    data = [one for _, one in photos]
-    if not session:
-        if not named:
-            raise InputError("no photo was given; choose, drop or paste one")
-        options = SessionOptions.model_validate_json(_field(form, "options") or "{}")
-        info = sessions.create(data[0], name=named[0].name, options=options)
-        session, data = info.id, data[1:]
-    run = sessions.send(session, text, photos=data, region=region)
-    return {"session": session, "run": run.id}
-
-
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
