@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,19 @@ def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[st
     return update, heard
 
 
+def drawn_at_first(given: State, begun: State) -> Heard:
+    """Return what a region says that comes with the first photo.
+
+    Args:
+        given: the input, with the region.
+        begun: the state that the run begins with.
+    """
+    heard = Heard([], [], [], [], [], [])
+    if region := given.get("region"):
+        _hear_region(region, begun, heard)
+    return heard
+
+
 def follow_up_message(state: State, heard: Heard, budget: Budget) -> HumanMessage:
     """Return what a conversing driver is told of a follow-up; `state` is the one after it."""
     pictures = [picture for step in heard.steps for picture in step.pictures]
@@ -200,16 +213,14 @@ def _hear_photo(
     photo_id: str, others: list[str], state: State, bench: Workbench, heard: Heard
 ) -> None:
     """Take a further photo for another view; one that repeats a picture is not asked again."""
-    from tools.same_picture import same_as
-
-    found, other = same_as(photo_id, others, bench.photos)
+    found, other = bench.same_as(photo_id, others, bench.photos)
     shown = f"Photo {photo_id[:12]}"
     if found == "same":
         text = (
             f"{shown} is the same picture as {other[:12]}, encoded again or scaled: what it shows "
             "counts once, and it is not looked at again."
         )
-        _note(state, heard, {"photo_id": photo_id}, text)
+        _note(state, heard, {"photo_id": photo_id}, text, data={"repeats": found, "photo": other})
         return
     picture = Picture(photo_id=photo_id, caption="another photo of the same place")
     heard.fresh.append(photo_id)
@@ -221,7 +232,8 @@ def _hear_photo(
             f"{shown} is cut out of {other[:12]}: it is read once more, and is no further view of "
             "the place."
         )
-    _note(state, heard, {"photo_id": photo_id}, text, (), [picture])
+    data: dict[str, JsonValue] = {"repeats": found, "photo": other} if other else {}
+    _note(state, heard, {"photo_id": photo_id}, text, (), [picture], data)
 
 
 def _note(
@@ -231,6 +243,7 @@ def _note(
     text: str,
     evidence: Sequence[Evidence] = (),
     pictures: Sequence[Picture] = (),
+    data: Mapping[str, JsonValue] | None = None,
 ) -> None:
     """Note one thing that was said as a step, and sign its evidence."""
     number = len(state["steps"]) + len(heard.steps) + 1
@@ -250,7 +263,7 @@ def _note(
         seconds=0.0,
         evidence_ids=tuple(item.id for item in signed),
         pictures=tuple(pictures),
-        data={"taken_back": list[JsonValue](back)} if back else {},
+        data={**(data or {}), **({"taken_back": list[JsonValue](back)} if back else {})},
         revision=state["revision"] + 1,
     )
     announce("tool_result", step.model_dump(mode="json"))

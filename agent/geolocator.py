@@ -37,7 +37,7 @@ from agent.settings import Settings, load_settings
 from agent.state import InputState
 from agent.stored_calibrations import Named, chosen_calibration
 from agent.trace import Event, Trace
-from agent.worldwide import AUTO, encoder_opener, load_named, open_worldwide
+from agent.worldwide import AUTO, Load, encoder_opener, load_named, open_worldwide
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError, UnavailableError
 from tools.photos import PhotoStore
@@ -84,6 +84,8 @@ class Geolocator:
         calibration: how far evidence can be trusted: a file, a calibration, or `none`; by default
             the settings', or the one stored with the recipe.
         without: names of tools that are not offered.
+        load: loads encoders by name, and keeps them; by default they are loaded for this object
+            and closed with it.
 
     Raises:
         ConfigError: the calibration cannot be read, or is another recipe's.
@@ -110,6 +112,7 @@ class Geolocator:
         places: Path | str | None = None,
         calibration: Named = None,
         without: Sequence[str] = (),
+        load: "Load | None" = None,
     ) -> None:
         self.settings = settings or load_settings()
         self._runs, self._closed, self._counting = 0, False, threading.Lock()
@@ -128,7 +131,7 @@ class Geolocator:
             if driver is None:
                 check_trajectories(self.recipe, trajectories)
                 self.bench.galleries, left_out = searched(self.recipe, self.bench.galleries)
-            self._use(recipe_encoder(self.recipe, self.bench.galleries, encoder), places)
+            self._use(recipe_encoder(self.recipe, self.bench.galleries, encoder), places, load)
             self.bench.missing += left_out
         except GeolocationError:
             self.close()
@@ -176,13 +179,17 @@ class Geolocator:
         return recipe.model_copy(update={"point": point}) if point else recipe
 
     def _use(
-        self, encoder: "str | Path | AlignedEncoder | None", places: Path | str | None
+        self,
+        encoder: "str | Path | AlignedEncoder | None",
+        places: Path | str | None,
+        load: "Load | None",
     ) -> None:
         """Have places searched with an encoder; it loads when it is first needed."""
-        opener, missing = encoder_opener(encoder, self.settings.home)
+        opener, missing = encoder_opener(encoder, self.settings.home, load)
         self.bench.open_encoder, self.bench.open_places = opener, self._open_places
         self.bench.owns_encoder = isinstance(encoder, str | Path)
-        self.bench.load_encoder = partial(load_named, home=self.settings.home)
+        self.bench.shares_encoders = load is not None
+        self.bench.load_encoder = lambda name: (load or load_named)(name, self.settings.home)
         self.bench.missing = (missing,) if missing else ()
         self._more_places = None if places is None else places_of(Path(places), opener, missing)
 

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.geolocator import Geolocator
 from agent.graph import Graph
 from agent.session_records import SessionOptions
 from agent.settings import Settings
-from agent.worldwide import AUTO
+from agent.worldwide import AUTO, load_named
 from geo.errors import InputError
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
+    from encoders.base import AlignedEncoder
     from index_builder.gallery import Gallery
 
 
@@ -39,7 +41,8 @@ class Geolocators:
         self._make = make or self._made
         self._held: dict[str, Geolocator] = {}
         self._graphs: dict[int, Graph] = {}
-        self._lock = threading.Lock()
+        self._encoders: dict[tuple[str, Path], AlignedEncoder] = {}
+        self._lock, self._loading = threading.Lock(), threading.Lock()
 
     def get(self, options: SessionOptions) -> Geolocator:
         """Return the geolocator of these options.
@@ -76,8 +79,16 @@ class Geolocators:
             trajectories=options.trajectories,
             analyst=options.ask,
             without=options.without,
+            load=self._encoder,
             **{"encoder": AUTO, **self.common},
         )
+
+    def _encoder(self, name: str, home: Path) -> "AlignedEncoder":
+        """Return an encoder by name, loaded once for all."""
+        with self._loading:
+            if (name, home) not in self._encoders:
+                self._encoders[name, home] = load_named(name, home)
+            return self._encoders[name, home]
 
     def _chosen(self, options: SessionOptions) -> "tuple[Gallery, ...]":
         if not options.galleries:
@@ -97,3 +108,8 @@ class Geolocators:
             self._graphs.clear()
         for one in held:
             one.close()
+        with self._loading:
+            encoders, self._encoders = list(self._encoders.values()), {}
+        for encoder in encoders:
+            if hasattr(encoder, "close"):
+                encoder.close()

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.types import interrupt
+from langgraph.types import Overwrite, interrupt
 from pydantic import ValidationError
 
 from agent.abstain import AnswerLoss
@@ -26,7 +26,7 @@ from agent.calls import RunCalls, announce, announce_findings, run_calls
 from agent.conclude import conclude_answer
 from agent.drivers import Decision, Driver
 from agent.explore import explore
-from agent.follow_up import follow_up_message, followed_up, fresh_calls
+from agent.follow_up import drawn_at_first, follow_up_message, followed_up, fresh_calls
 from agent.guessing import PRIOR_SCHEMA, Short, ask_short, prior_of, prior_prompt
 from agent.opening import opened, tool_hashes
 from agent.recipes import Recipe, find_recipe
@@ -78,7 +78,14 @@ class Machine:
 
     def observe(self, state: InputState) -> dict[str, Any]:
         """Open the photo, set up the state and write the first message."""
-        return opened(state, self.bench, self.budget, self.recipe, self.driver, self.tools)
+        update = opened(state, self.bench, self.budget, self.recipe, self.driver, self.tools)
+        if not state.get("region"):
+            return update
+        begun = cast(State, {**update, "steps": [], "evidence": [], "rejected": []})
+        heard = drawn_at_first(cast(State, state), begun)
+        found = self._found(begun, heard.evidence, heard.rejected)
+        kept = {"evidence": found["evidence"], "rejected": found["rejected"], "steps": heard.steps}
+        return {**update, "belief": found["belief"]} | {k: Overwrite(v) for k, v in kept.items()}
 
     def follow_up(self, state: State) -> dict[str, Any]:
         """Turn what the person says after an answer into evidence, and begin a new answer."""

@@ -46,6 +46,9 @@ def opened(
     hint = state.get("hint") or ("" if driver.converses else _words_of(given))
     photo_id = _photo_of(state, bench)
     photo = bench.photos.get(photo_id)
+    views = [one for one in dict.fromkeys(state.get("views") or ()) if one != photo.id]
+    for view in views:
+        bench.photos.get(view)
     load_libraries()
     encoder = _encoder(bench)
     text = prompts.load("observe").render(
@@ -76,9 +79,9 @@ def opened(
     shown = {"type": "photo", "photo_id": photo.id, "caption": OPENING}
     return {
         "photo_id": photo.id,
-        "photos": [photo.id],
+        "photos": [photo.id, *views],
         "views": [],
-        "fresh": [],
+        "fresh": views,
         "region": None,
         "withdraw": [],
         "restore": [],

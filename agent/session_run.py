@@ -177,8 +177,9 @@ class SessionRun:
             self.status = "waiting"
             self.tell("question", self.question["action_request"])
             return
-        self.status = "idle"
-        self.answer = answer
+        halted = bool(self._graph.get_state(self._config).next) if self._limits else False
+        self.status = "stopped" if halted else "idle"
+        self.answer = None if halted else answer
         if self.answer is not None:
             self.tell("answer", json.loads(self.answer.model_dump_json()))
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shutil
+import threading
 import time
 import uuid
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from agent.session_store import SessionLock, SessionStore, open_store
 from agent.settings import Settings
 from encoders.photo_file import printable
 from geo.errors import InputError
-from tools.photos import PhotoStore
+from tools.photos import Photo, PhotoStore
 
 SESSIONS, ASSESSMENTS = ("sessions",), ("assessments",)
 """Namespaces of LangGraph's store."""
@@ -45,11 +46,12 @@ class SessionShelf:
     def __init__(self, settings: Settings, store: SessionStore | None = None) -> None:
         self.settings = settings
         self.photos = PhotoStore(settings.photos)
+        self._changing = threading.RLock()
         self.store = store or open_store(settings.sessions_url.get_secret_value(), settings.home)
 
     def create(
         self,
-        photo: Path | str | bytes | None = None,
+        photo: Path | str | bytes | Photo | None = None,
         *,
         name: str = "",
         options: SessionOptions | None = None,
@@ -59,7 +61,7 @@ class SessionShelf:
         """Begin a session, with a photo or without one yet.
 
         Args:
-            photo: path or bytes of an image; `send` begins to locate it.
+            photo: path or bytes of an image, or a photo of the store; `send` locates it.
             name: for people; the photo's name by default.
             options: how its runs investigate.
             session_id: a UUID; a new one by default.
@@ -75,7 +77,7 @@ class SessionShelf:
             )
         if self.store.items.get(SESSIONS, session_id) is not None:
             raise InputError(f"there is a session {session_id} already; leave the id out")
-        held = self.photos.add(Path(photo) if isinstance(photo, str) else photo) if photo else None
+        held = self.held_photo(photo) if photo else None
         created = now()
         info = SessionInfo(
             id=session_id,
@@ -88,6 +90,16 @@ class SessionShelf:
         )
         self._write(info)
         return info
+
+    def held_photo(self, photo: Path | str | bytes | Photo) -> Photo:
+        """Return a photo of the store, where it is put if it is not there yet.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        if isinstance(photo, Photo):
+            return photo
+        return self.photos.add(Path(photo) if isinstance(photo, str) else photo)
 
     def get(self, session_id: str) -> SessionInfo:
         """Return what is known of a session.
@@ -155,9 +167,7 @@ class SessionShelf:
         changed = {"name": None if name is None else printable(name, LONGEST_NAME),
                    "options": options, "metadata": metadata}  # fmt: skip
         given = {key: value for key, value in changed.items() if value is not None}
-        info = self.get(session_id).model_copy(update={**given, "updated": now()})
-        self._write(info)
-        return info
+        return self._change(session_id, given)
 
     def delete(self, session_id: str) -> None:
         """Delete a session: checkpoints, trace, and the photos that no other session has.
@@ -204,6 +214,13 @@ class SessionShelf:
         """Return what is known of a session; one whose process was killed has stopped."""
         if info.status == "busy" and not self._is_written(info.id):
             return info.model_copy(update={"status": "stopped"})
+        return info
+
+    def _change(self, session_id: str, update: dict[str, Any]) -> SessionInfo:
+        """Change what is known of a session; nobody else here does at the same time."""
+        with self._changing:
+            info = self.get(session_id).model_copy(update={**update, "updated": now()})
+            self._write(info)
         return info
 
     def _write(self, info: SessionInfo) -> None:

@@ -30,11 +30,12 @@ from agent.session_run import Asked, SessionRun
 from agent.session_shelf import SessionShelf, now
 from agent.session_store import SessionLock, SessionStore
 from agent.settings import Settings
-from agent.state import InputState
+from agent.state import InputState, spoken
 from agent.trace import Event, Trace, read_trace
 from encoders.photo_file import printable
 from geo.errors import InputError
 from tools.drawn import drawn_evidence
+from tools.photos import Photo
 
 logger = logging.getLogger(__name__)
 ENDED_KEPT = 64
@@ -68,7 +69,7 @@ class Sessions(SessionShelf):
         session_id: str,
         text: str = "",
         *,
-        photos: Sequence[Path | str | bytes] = (),
+        photos: Sequence[Path | str | bytes | Photo] = (),
         region: dict[str, JsonValue] | None = None,
         withdraw: Sequence[str] = (),
         restore: Sequence[str] = (),
@@ -81,7 +82,8 @@ class Sessions(SessionShelf):
         Args:
             session_id: whose.
             text: what the person says.
-            photos: the first photo of a session without one; further views of the place otherwise.
+            photos: paths, bytes, or photos of the store. Of a session without a photo the first is
+                the one to locate; all others are further views of the place.
             region: GeoJSON polygon where the photo was taken, or with the property `inside` false
                 was not.
             withdraw: ids of evidence that shall not count any more.
@@ -97,7 +99,7 @@ class Sessions(SessionShelf):
         if region:
             drawn_evidence(region)
         info = self.get(session_id)
-        held = [self.photos.add(Path(one) if isinstance(one, str) else one) for one in photos]
+        held = [self.held_photo(one) for one in photos]
         ids = tuple(one.id for one in held)
         if not info.photos and not ids:
             raise InputError("no photo in this session yet; send one")
@@ -120,11 +122,7 @@ class Sessions(SessionShelf):
             asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))]
         self._check_held(session_id, (*withdraw, *restore))
         info = info.model_copy(update={"photos": tuple(dict.fromkeys((*info.photos, *ids)))})
-        said: dict[str, JsonValue] = {
-            "text": text, "photos": [*(info.photos[:1] if first else ()), *ids],
-            "region": region, "withdraw": list(withdraw), "restore": list(restore),
-        }  # fmt: skip
-        return self.run(session_id, asked, info=info, said=said, modes=modes)
+        return self.run(session_id, asked, info=info, modes=modes)
 
     def _check_held(self, session_id: str, named: Sequence[str]) -> None:
         """Refuse evidence that the session does not hold."""
@@ -180,7 +178,7 @@ class Sessions(SessionShelf):
             session_id: whose.
             asked: input, `Command`, or None to go on.
             info: what is known of it from now on.
-            said: what the person said, for the trace.
+            said: what the person said, for the trace, where the input does not tell it.
             checkpoint_id: where to go on instead of the latest checkpoint; branches off inside
                 the session.
             modes: see `send`.
@@ -202,8 +200,7 @@ class Sessions(SessionShelf):
                 run_id or str(uuid.uuid4()), session_id, self.graph(geolocator), asked, config,
                 trace, modes=modes, limits=limits, ended=lambda run: self._ended(run, lock),
             )  # fmt: skip
-            run.tell("setup", {**geolocator.setup(), "session": session_id, "run": run.id})
-            self._begin(run, asked, said, checkpoint_id)
+            self._begin(run, geolocator, asked, said, checkpoint_id)
         except BaseException:
             if trace is not None:
                 trace.close()
@@ -219,18 +216,27 @@ class Sessions(SessionShelf):
     def _begin(
         self,
         run: SessionRun,
+        geolocator: Geolocator,
         asked: Asked,
         said: dict[str, JsonValue] | None,
         checkpoint_id: str,
     ) -> None:
-        """Note in the trace what a run begins with."""
-        if said is not None:
-            run.tell("message", said)
-        elif isinstance(asked, Command):
-            run.tell("reply", {"reply": _plain(asked.resume)})
-        elif asked is None:
+        """Note in the trace how a run investigates, and what it begins with."""
+        told: dict[str, JsonValue] = {"session": run.session_id, "run": run.id}
+        step: JsonValue = -1
+        if checkpoint_id or not isinstance(asked, dict):
             metadata = self.snapshot(run.session_id, checkpoint_id).metadata or {}
             step = metadata.get("step", -1)
+        if checkpoint_id:
+            told |= {"checkpoint": checkpoint_id, "step": step}
+        run.tell("setup", {**geolocator.setup(), **told})
+        if said is not None:
+            run.tell("message", said)
+        elif isinstance(asked, dict):
+            run.tell("message", message_of(asked))
+        elif isinstance(asked, Command):
+            run.tell("reply", {"reply": _plain(asked.resume)})
+        else:
             run.tell("resumed", {"step": step, "checkpoint": checkpoint_id})
 
     def _forget(self) -> None:
@@ -250,6 +256,13 @@ class Sessions(SessionShelf):
             return False
         run.stop()
         return True
+
+    def stop_all(self, why: str) -> list[SessionRun]:
+        """Ask all runs of this process to stop, and return those that were going on."""
+        going = [run for run in list(self._runs.values()) if run.status == "busy"]
+        for run in going:
+            run.stop(why)
+        return going
 
     def graph(self, geolocator: Geolocator) -> Graph:
         """Return a geolocator's graph with the checkpoints of these sessions."""
@@ -280,12 +293,15 @@ class Sessions(SessionShelf):
         found = list(self.answers(session_id))
         if not revision:
             return found[-1] if found else None
-        if not 1 <= revision <= len(found):
+        # A run that went on from an earlier checkpoint may have answered the same revision again.
+        named = [answer for answer in found if answer.revision == revision]
+        if not named:
+            known = sorted({answer.revision for answer in found})
             raise InputError(
-                f"session {session_id} has {len(found)} answers, not {revision}; leave the "
-                "revision out for the latest"
+                f"session {session_id} has no answer {revision}, but {known or 'none yet'}; leave "
+                "the revision out for the latest"
             )
-        return found[revision - 1]
+        return named[-1]
 
     def answers(self, session_id: str) -> Iterator[Answer]:
         """Yield the answers of a session, first to latest."""
@@ -369,9 +385,7 @@ class Sessions(SessionShelf):
 
     def close(self) -> None:
         """Have runs stop, wait for them, and put everything away."""
-        for run in list(self._runs.values()):
-            run.stop("the server ends")
-        for run in list(self._runs.values()):
+        for run in self.stop_all("the program ends"):
             with contextlib.suppress(Exception):
                 run.wait(30)
         self.geolocators.close()
@@ -400,15 +414,15 @@ class Sessions(SessionShelf):
     def _ended(self, run: SessionRun, lock: SessionLock) -> None:
         """Note what became of a run, and let others write."""
         try:
-            info = self.get(run.session_id)
-            update: dict[str, Any] = {"status": run.status, "updated": now()}
+            update: dict[str, Any] = {"status": run.status}
             if run.photos:
-                update["photos"] = tuple(dict.fromkeys((*run.photos, *info.photos)))
+                held = self.get(run.session_id).photos
+                update["photos"] = tuple(dict.fromkeys((*run.photos, *held)))
             if run.answer is not None:
                 update |= {"revision": run.answer.revision, "headline": headline_of(run.answer)}
             if run.error is not None:
                 update["error"] = printable(str(run.error), 500)
-            self._write(info.model_copy(update=update))
+            self._change(run.session_id, update)
         except Exception:  # of SQLite, PostgreSQL, the disk: the trace and checkpoints have it all
             logger.exception("what became of session %s could not be noted", run.session_id)
         finally:
@@ -443,6 +457,20 @@ def _moment(at: StateSnapshot, ends: Sequence[tuple[int, int]]) -> Moment:
         revision=answer.revision if answer else 0,
         events=max((number for ended, number in ends if ended <= step), default=0),
     )
+
+
+def message_of(asked: InputState) -> dict[str, JsonValue]:
+    """Return what a person says with an input, for the trace; pixels are in the store."""
+    messages = asked.get("messages") or []
+    photos = [one for one in (asked.get("photo_id"), *(asked.get("views") or ())) if one]
+    return {
+        "text": "\n".join([*filter(None, [asked.get("hint")]), *spoken(messages)]),
+        "photos": [*photos],
+        "region": asked.get("region"),
+        "withdraw": [*(asked.get("withdraw") or ())],
+        "restore": [*(asked.get("restore") or ())],
+        "trust_metadata": bool(asked.get("trust_metadata")),
+    }
 
 
 def _plain(reply: object) -> JsonValue:

@@ -33,6 +33,8 @@ PLACES_POPULATION = 15_000
 """GeoNames settlements from here on are places too: 34,000, where GeoCLIP's own list is thin."""
 
 OpenEncoder = Callable[[], "AlignedEncoder"]
+Load = Callable[[str, Path], "AlignedEncoder"]
+"""Returns an encoder by name, folder or address, with the weights of a data folder."""
 
 
 def missing_rows(encoder: str, home: Path) -> list[WeightRow]:
@@ -50,13 +52,14 @@ def what_is_missing(encoder: str, home: Path) -> str:
 
 
 def encoder_opener(
-    encoder: "str | Path | AlignedEncoder | None", home: Path
+    encoder: "str | Path | AlignedEncoder | None", home: Path, load: "Load | None" = None
 ) -> tuple[OpenEncoder | None, str]:
     """Return what loads the encoder, or None, and what is missing to have one.
 
     Args:
         encoder: `auto`; `none` or None; a family, a folder or a service's URL; or an encoder.
         home: data folder, with the weights.
+        load: loads one by name; `load_named` by default.
 
     Raises:
         InputError: the name is empty.
@@ -74,7 +77,7 @@ def encoder_opener(
             raise UnavailableError(missing)
         encoder = DEFAULT_ENCODER if encoder == AUTO else encoder
     if isinstance(encoder, str | Path):
-        return partial(load_named, str(encoder), home), ""
+        return partial(load or load_named, str(encoder), home), ""
     chosen = encoder
     return lambda: chosen, ""
 

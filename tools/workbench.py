@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from index_builder.places import Places
     from tools.judge import Judge
     from tools.read_text import TextReader
+    from tools.same_picture import Sameness
 
 
 REMEMBERED_PHOTOS = 64
@@ -27,6 +28,12 @@ def _load_encoder(name: str) -> "AlignedEncoder":
     from encoders import load_encoder
 
     return load_encoder(name)
+
+
+def _same_as(photo_id: str, others: "list[str]", photos: PhotoStore) -> "tuple[Sameness, str]":
+    from tools.same_picture import same_as
+
+    return same_as(photo_id, others, photos)
 
 
 @dataclass
@@ -40,10 +47,14 @@ class Workbench:
     """Loads the encoder that aligns photos with places; None where there is none."""
     owns_encoder: bool = False
     """Whether that encoder is closed with the bench."""
+    shares_encoders: bool = False
+    """Whether others use the encoders that are loaded here, too, and somebody else closes them."""
     open_places: "Callable[[AlignedEncoder], Places] | None" = None
     """Opens the gallery of places of that encoder, embedding it where it is missing."""
     load_encoder: "Callable[[str], AlignedEncoder]" = _load_encoder
     """Loads the encoder that made a gallery, by the name in its manifest."""
+    same_as: "Callable[[str, list[str], PhotoStore], tuple[Sameness, str]]" = _same_as
+    """Tells whether a further photo repeats one of others; see `tools.same_picture.same_as`."""
     judge: "Judge | None" = None
     """Looks at photos that are compared, beside the geometric check; None where no model can."""
     missing: tuple[str, ...] = ()
@@ -150,6 +161,8 @@ class Workbench:
             encoder = self.__dict__.pop("_encoder", None)
             owned = [*self._loaded.values(), *([encoder] if self.owns_encoder else [])]
             self._loaded.clear()
+            if self.shares_encoders:
+                owned = []
             for one in owned:
                 if hasattr(one, "close"):
                     one.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from pydantic import JsonValue
 
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
@@ -22,6 +23,7 @@ from agent.session_records import (
 )
 from agent.sessions import Sessions
 from agent.settings import Settings
+from agent.state import InputState
 from agent.trace import check_trace
 from geo.errors import InputError, UnavailableError
 from tests.fakes import BlankReader, FakeGazetteer, calling
@@ -77,7 +79,7 @@ def test_follow_ups_are_answered_in_revisions(sessions: Sessions) -> None:
     assert [step.revision for step in said] == [2, 2]
     assert list(sessions.answers(info.id)) == [first, second]
     assert sessions.answer(info.id, 1) == first
-    with pytest.raises(InputError, match="2 answers, not 3"):
+    with pytest.raises(InputError, match="no answer 3"):
         sessions.answer(info.id, 3)
 
 
@@ -405,3 +407,99 @@ def test_a_question_waits_for_its_answer_in_another_process(
         kinds = [event.kind for event in later.events(info.id)]
         assert kinds.count("question") == kinds.count("reply") == 1
         assert later.get(info.id).status == "idle"
+
+
+SQUARE: dict[str, JsonValue] = {
+    "type": "Polygon",
+    "coordinates": [[[9, 47], [15, 47], [15, 54], [9, 54], [9, 47]]],
+}
+
+
+def test_all_that_comes_with_the_first_photo_counts(sessions: Sessions) -> None:
+    info = sessions.create(PHOTO)
+    answer = sessions.send(info.id, photos=[OTHER], region=SQUARE).wait(30)
+    assert answer
+    assert len(answer.photos) == 2
+    drawn = next(item for item in answer.evidence if item.area is not None)
+    assert drawn.weight > 0
+    assert answer.countries["DE"] > 0.8
+    (said,) = (event.data for event in sessions.events(info.id) if event.kind == "message")
+    assert said["region"] == SQUARE
+    assert said["photos"] == list(answer.photos)
+
+
+def test_raw_inputs_of_the_graph_are_told_too(sessions: Sessions) -> None:
+    info = sessions.create(PHOTO)
+    sessions.send(info.id).wait(30)
+    words = HumanMessage("It is in Germany", id="m1")
+    run = sessions.run(info.id, InputState(messages=[words], withdraw=[], trust_metadata=True))
+    assert run.wait(30)
+    said = [event.data for event in sessions.events(info.id) if event.kind == "message"]
+    assert (said[1]["text"], said[1]["trust_metadata"]) == ("It is in Germany", True)
+
+
+def test_a_run_from_an_earlier_checkpoint_answers_anew(sessions: Sessions) -> None:
+    info = sessions.create(PHOTO)
+    sessions.send(info.id, "It is in Germany").wait(30)
+    middle = next(one for one in sessions.history(info.id) if one.next == ("decide",))
+    again = sessions.run(info.id, None, checkpoint_id=middle.checkpoint_id).wait(30)
+    assert again
+    assert len(list(sessions.answers(info.id))) == 2
+    assert sessions.answer(info.id, 1) == sessions.answer(info.id) == again
+    setup = [event.data for event in sessions.events(info.id) if event.kind == "setup"]
+    assert (setup[1]["checkpoint"], setup[1]["step"]) == (middle.checkpoint_id, middle.step)
+
+
+def test_a_run_that_halts_before_a_node_has_stopped(sessions: Sessions) -> None:
+    info = sessions.create(PHOTO)
+    limits = {"interrupt_before": ["conclude"]}
+    asked = InputState(photo_id=info.photos[0])
+    assert sessions.run(info.id, asked, limits=limits).wait(30) is None
+    assert sessions.get(info.id).status == "stopped"
+    assert sessions.resume(info.id).wait(30)
+
+
+def test_a_stored_photo_needs_no_sending(sessions: Sessions) -> None:
+    held = sessions.photos.add(PHOTO, name="quay.jpg")
+    info = sessions.create(held)
+    assert (info.photos, info.name) == ((held.id,), "quay.jpg")
+    other = sessions.photos.add(OTHER)
+    sessions.send(info.id).wait(30)
+    answer = sessions.send(info.id, "the same place", photos=[other]).wait(30)
+    assert answer
+    assert answer.photos == (held.id, other.id)
+
+
+def test_a_rename_during_a_run_is_not_lost(tmp_path: Path, settlements: Settlements) -> None:
+    sessions, driver = held_at_gate(tmp_path, settlements)
+    assert driver.gate
+    with sessions:
+        info = sessions.create(PHOTO)
+        run = sessions.send(info.id)
+        assert driver.began.wait(20)
+        assert sessions.update(info.id, name="renamed").status == "busy"
+        driver.gate.set()
+        run.wait(30)
+        now = sessions.get(info.id)
+        assert (now.name, now.status, now.revision) == ("renamed", "idle", 1)
+
+
+def test_encoders_are_loaded_once_for_all_sessions(
+    tmp_path: Path, settlements: Settlements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.aligned_fakes import GlobeEncoder
+
+    loaded: list[str] = []
+
+    def load(name: str, home: Path) -> GlobeEncoder:
+        loaded.append(name)
+        return GlobeEncoder()
+
+    monkeypatch.setattr("agent.geolocators.load_named", load)
+    geolocators = Geolocators(Settings(home=tmp_path), encoder="globe")
+    one = geolocators.get(SessionOptions())
+    two = geolocators.get(SessionOptions(without=("measure",)))
+    assert one is not two
+    assert one.bench.encoder is two.bench.encoder
+    assert loaded == ["globe"]
+    geolocators.close()
