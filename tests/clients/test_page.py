@@ -13,6 +13,7 @@ import pytest
 from agent.factors import Settlements
 from agent.sessions import Sessions
 from agent.settings import Settings
+from server.security_keys import KeyRing
 from tests.page_samples import PageModel, page_sessions, picture_file, serving
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -306,3 +307,38 @@ def faults(page: Any, axe: str) -> list[str]:
         if one["impact"] in SERIOUS
         for node in one["nodes"]
     ]
+
+
+# With a key
+
+
+@pytest.fixture
+def locked(tmp_path: Path, settlements: Settlements) -> Iterator[tuple[str, str]]:
+    """The address of a server that asks for a key of ten requests a minute, and the key."""
+    settings = Settings(home=tmp_path / "home")
+    token = KeyRing(settings.home).create("analyst", rate_per_minute=10)[1]
+    with page_sessions(settings, settlements) as opened, serving(opened) as found:
+        yield found, token
+
+
+def test_with_a_key_the_page_works_and_without_it_nothing_opens(
+    browser: Any, locked: tuple[str, str], tmp_path: Path
+) -> None:
+    address, token = locked
+    nobody = browser.new_context().new_page()
+    with pytest.raises(playwright.Error, match="INVALID_AUTH"):  # nobody types the key
+        nobody.goto(f"{address}/page/")
+    nobody.context.close()
+    given = {"username": "me", "password": token, "origin": address}
+    context = browser.new_context(http_credentials=given)
+    seen, statuses = Seen(context), set()
+    seen.page.on("response", lambda reply: statuses.add(reply.status))
+    seen.page.on("websocket", lambda socket: statuses.add(socket.url.partition(":")[0]))
+    begin(seen, address, tmp_path)
+    seen.page.wait_for_selector(".turn.answer")  # events came over the socket
+    seen.page.click("#tab-evidence")
+    seen.page.wait_for_selector("#panel-evidence .row")
+    assert "ws" in statuses
+    assert statuses & {401, 403, 429} <= {401}, statuses  # the browser is asked once
+    assert seen.outside == []
+    context.close()
