@@ -45,6 +45,8 @@ WRONG_SHARE = 0.03
 DOUBT_LETTERS = 2.0
 """Letters that halve the doubt about a text too short to tell."""
 SMALLEST_SHARE = 0.001
+DIGITS = 10**9
+"""Parts that shares of countries are told in."""
 SHOWN_CLUES = 12
 
 
@@ -206,7 +208,9 @@ def clue_evidence(found: CountryClues) -> Evidence | None:
         tool="look_up_clue",
         kind="text",
         summary=f"{summary} Clues, quoting the photo: {reasons}." if reasons else summary,
-        countries={code: part / share for code, part in found.shares.items()},
+        # Cut, so that sums taken in another order say the same to the last digit, and are one piece
+        # of evidence. Rounded up, they could add up to more than 1.
+        countries={code: int(part / share * DIGITS) / DIGITS for code, part in found.shares.items()},
         weight=share,
         group="text",
     )
