@@ -204,13 +204,14 @@ def clue_evidence(found: CountryClues) -> Evidence | None:
         f"{clue.kind}: {clue.why} in {clue.text[:60]!r}" for clue in found.clues[:SHOWN_CLUES]
     )
     summary = f"Text points to {ranked} (languages: {spoken})."
+    # Cut, so that sums taken in another order say the same to the last digit, and are one piece of
+    # evidence. Rounded up, they could add up to more than 1.
+    cut = {code: int(part / share * DIGITS) / DIGITS for code, part in found.shares.items()}
     return Evidence(
         tool="look_up_clue",
         kind="text",
         summary=f"{summary} Clues, quoting the photo: {reasons}." if reasons else summary,
-        # Cut, so that sums taken in another order say the same to the last digit, and are one piece
-        # of evidence. Rounded up, they could add up to more than 1.
-        countries={code: int(part / share * DIGITS) / DIGITS for code, part in found.shares.items()},
+        countries=cut,
         weight=share,
         group="text",
     )
