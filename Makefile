@@ -9,7 +9,7 @@ VLLM_VENV  ?= .venv-vllm
 VLLM_MODEL ?= build/tiny-vl
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-slow test-vllm lint bench bench-scale bench-world serve clean
+.PHONY: demo test test-slow test-vllm test-clients lint bench bench-scale bench-world screenshots serve studio clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -24,6 +24,15 @@ test-slow: $(VENV)/.dev
 # 50 photos through the model recipes against a real vLLM server on the CPU: some ten minutes.
 test-vllm: $(VENV)/.dev
 	$(BIN)/python -m tests.vllm --venv '$(VLLM_VENV)' --model '$(VLLM_MODEL)' $(VLLM_ARGS)
+
+# Clients that nobody here wrote: LangGraph's SDKs, OpenAI's, MCP's, schemathesis, a browser. Some come
+# from npm; what cannot be had is skipped with its reason.
+test-clients: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/clients -m clients
+
+# Pictures of the page for docs/, taken by Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots --out docs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,9 +54,13 @@ bench-world: $(VENV)/.dev
 	$(BIN)/python -m evaluation.bench_world
 	$(BIN)/python -m evaluation.bench_recipes
 
-# The LangGraph development server around the state machine (the product's own server comes later);
-# runs wait for a model most of the time, so several go on at once.
-serve: $(VENV)/.core
+# The page and all other faces on http://127.0.0.1:8800.
+serve: $(VENV)/.server
+	$(BIN)/graticule serve
+
+# The LangGraph development server and Studio around the state machine alone; runs wait for a model
+# most of the time, so several go on at once.
+studio: $(VENV)/.core
 	$(PIP) install -c constraints.txt 'langgraph-cli[inmem]'
 	$(BIN)/langgraph dev --no-browser --no-reload --n-jobs-per-worker 16
 
@@ -63,8 +76,13 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing torch, the core, the extras and the development packages (some minutes) ..."
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale,evaluation,postgres,telemetry]'
+	$(PIP) install -c constraints.txt -e '.[dev,encoders,providers,train,server,sources,aerial,scale,evaluation,postgres,telemetry,clients]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.server: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the core and the server (about a minute) ..."
+	$(PIP) install -c constraints.txt -e '.[server]'
 	@touch $@ $(VENV)/.core
 
 clean:
-	rm -rf $(VENV) .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm .venv-clients build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
