@@ -358,19 +358,22 @@ class Geolocator:
             self._place_progress = None
 
     def warm(self) -> None:
-        """Load models and data now, so that the first photo does not wait for them."""
+        """Load models and data now, so that the first photo does not wait for them.
+
+        What every photo needs comes first; a photo that arrives meanwhile waits for no more.
+        """
         from tools import clues
 
         load_libraries()
         warming = threading.Thread(target=self.bench.reader.warm, name="reader")
         warming.start()
-        clues.warm()
         self.bench.gazetteer.settlements(PRIOR_POPULATION)
         try:
             self.prepare_places()
         except UnavailableError as error:
             logger.warning("no worldwide search: %s", error)
         warming.join()
+        clues.warm()
 
     def close(self) -> None:
         """Take no more photos, and close what this object opened once the last run has ended."""

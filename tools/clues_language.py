@@ -76,7 +76,9 @@ MARKS = {
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _SKIPPED = frozenset({"LATIN", "ESPERANTO"})
 _lock = threading.Lock()
-LOADING_PAUSE_S = 0.05
+_wanted = threading.Event()
+"""Somebody has a line to look up."""
+SHORTEST_PAUSE_S = 0.005
 """Between two languages, for whoever waits for the interpreter."""
 
 
@@ -92,15 +94,18 @@ def load_models() -> None:
     """Load lingua's models, one language after the other.
 
     Detectors share them. Left to the first line, all of them load in one go, for ten seconds in
-    which lingua holds the interpreter: a server answers nobody meanwhile.
+    which lingua holds the interpreter: a server answers nobody meanwhile. Half of the time is
+    left to other threads, until one of them has a line to look up.
     """
     from lingua import Language, LanguageDetectorBuilder
 
     spoken = [language for language in Language.all() if language.name not in _SKIPPED]
     with _lock:
         for pair in itertools.pairwise(spoken):  # a detector of one language is refused
+            began = time.monotonic()
             LanguageDetectorBuilder.from_languages(*pair).with_preloaded_language_models().build()
-            time.sleep(LOADING_PAUSE_S)
+            time.sleep(SHORTEST_PAUSE_S)
+            _wanted.wait(time.monotonic() - began)
 
 
 @functools.cache
@@ -171,6 +176,7 @@ def _letters_score(line: str, letters: dict[str, int]) -> Floats:
 @functools.lru_cache(maxsize=4096)
 def lingua_confidences(line: str) -> tuple[tuple[str, float], ...]:
     """Return lingua's language codes and confidences for a line."""
+    _wanted.set()
     with _lock:
         values = _detector().compute_language_confidence_values(line)
     return tuple((item.language.iso_code_639_1.name.lower(), item.value) for item in values)
