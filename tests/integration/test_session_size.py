@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage
 from PIL import Image
+from pydantic import JsonValue
 
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
@@ -35,8 +36,8 @@ def looks(photo_id: str) -> list[AIMessage]:
     words = "The arcade and the shutters suggest the south; I look closer at the next part. " * 6
     turns = []
     for turn in range(TURNS - 1):
-        box = {"left": turn / 20, "top": 0.1, "right": turn / 20 + 0.2, "bottom": 0.4}
-        here = {"latitude": 40.0 + turn, "longitude": 10.0 + turn}
+        box: dict[str, JsonValue] = {"left": turn / 20, "top": 0.1, "right": turn / 20 + 0.2, "bottom": 0.4}
+        here: dict[str, JsonValue] = {"latitude": 40.0 + turn, "longitude": 10.0 + turn}
         turns.append(
             calling(
                 ("zoom", {"photo_id": photo_id, **box}),
