@@ -6,6 +6,7 @@ sessions themselves.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -25,12 +26,14 @@ from agent.telling import WITHHELD_MODES, Teller
 from agent.told_photos import ToldPhotos
 from agent.told_runs import ToldGraph, ToldRun
 from agent.trace import Event
-from geo.errors import InputError
+from geo.errors import GeolocationError, InputError
 from geo.gazetteer import Gazetteer
+from tools.photo_store import Photo
 
 HEADLINES = 200
 """Listed at once with where each was taken; of longer lists the rest says that it has answered."""
 MOST_HEADLINES = 10_000
+_FILE_NAME = re.compile(r"(?i)\.(jpe?g|png|webp|hei[cf]|avif|tiff?|gif|bmp|jxl)\b")
 
 
 def told(sessions: Sessions) -> Sessions:
@@ -77,7 +80,7 @@ class ToldSessions(Sessions):
 
     def create(
         self,
-        photo: Path | str | bytes | None = None,
+        photo: Path | str | bytes | Photo | None = None,
         *,
         name: str = "",
         options: SessionOptions | None = None,
@@ -88,9 +91,18 @@ class ToldSessions(Sessions):
         options = _unasking(options or SessionOptions())
         return self._info(
             self.behind.create(
-                photo, name=name, options=options, session_id=session_id, metadata=metadata
+                self.held_photo(photo) if photo else None,
+                name=name,
+                options=options,
+                session_id=session_id,
+                metadata=metadata,
             )
         )
+
+    def held_photo(self, photo: Path | str | bytes | Photo) -> Photo:
+        """Return a photo of the store, whole, for what is stored."""
+        found = super().held_photo(photo)
+        return self.behind.photos.get(self.photos.get(found.id).id)
 
     def get(self, session_id: str) -> SessionInfo:
         """Return what is known of a session; see `Sessions.get`."""
@@ -121,13 +133,15 @@ class ToldSessions(Sessions):
 
     def _name(self, info: SessionInfo) -> str:
         """Return a session's name; one that is its file's may tell the place."""
-        if not info.name or not info.photos:
-            return info.name
-        with contextlib.suppress(Exception):
+        name = info.name
+        if not name or not info.photos:
+            return name
+        of_file = ""
+        with contextlib.suppress(GeolocationError):
             of_file = self.behind.photos.get(info.photos[0]).name
-            if of_file and of_file in info.name:
-                return info.name.replace(of_file, f"photo {info.photos[0][:8]}")
-        return info.name
+        if _FILE_NAME.search(name) or (of_file and of_file in name):
+            return f"photo {info.photos[0][:8]}"
+        return name
 
     def _headline(self, info: SessionInfo, read: bool) -> str:
         """Return the headline of the latest answer as it is told."""
@@ -188,7 +202,7 @@ class ToldSessions(Sessions):
         session_id: str,
         text: str = "",
         *,
-        photos: Sequence[Path | str | bytes] = (),
+        photos: Sequence[Path | str | bytes | Photo] = (),
         region: dict[str, JsonValue] | None = None,
         withdraw: Sequence[str] = (),
         restore: Sequence[str] = (),
@@ -201,7 +215,8 @@ class ToldSessions(Sessions):
             self.behind.update(session_id, options=_unasking(info.options))
         return self._run(
             self.behind.send(
-                session_id, text, photos=photos, region=region, modes=modes,
+                session_id, text, photos=[self.held_photo(one) for one in photos],
+                region=region, modes=modes,
                 withdraw=self._named(session_id, withdraw),
                 restore=self._named(session_id, restore),
             )
@@ -272,7 +287,7 @@ class ToldSessions(Sessions):
             info = self._info(held)
         name = held.name if info.name == self._name(held) else info.name
         if not name and info.photos:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(GeolocationError):
                 name = self.behind.photos.get(info.photos[0]).name
         options = info.options if held.status == "waiting" else _unasking(info.options)
         return info.model_copy(
@@ -291,6 +306,10 @@ class ToldSessions(Sessions):
     def stop(self, session_id: str) -> bool:
         """Have a run stop; see `Sessions.stop`."""
         return self.behind.stop(session_id)
+
+    def stop_all(self, why: str) -> list[SessionRun]:
+        """Have all runs stop; see `Sessions.stop_all`."""
+        return [self._run(run) for run in self.behind.stop_all(why)]
 
     def close(self) -> None:
         """Close the sessions behind."""
