@@ -19,10 +19,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.config import get_config
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import get_runtime
+from pydantic import JsonValue
 
 from agent.calls import announce
 from agent.checkpoints import knowing_records
 from agent.follow_up import is_follow_up
+from agent.listening import TRAJECTORY
 from agent.model_use import counted
 from agent.nodes import ASK, Machine
 from agent.state import InputState, State
@@ -137,13 +140,23 @@ def _noted(name: str, node: Callable[..., dict[str, Any]]) -> Callable[..., dict
         began = time.monotonic()
         update = node(state)
         spent = update.get("spent") or state.get("spent")
-        step = get_config()["metadata"].get("langgraph_step", 0)
         took = round(time.monotonic() - began, 4)
         told = spent.model_dump(mode="json") if spent else None
-        announce("node", {"node": name, "step": step, "seconds": took, "spent": told})
+        announce("node", {"node": name, **_where(), "seconds": took, "spent": told})
         return update
 
     return run
+
+
+def _where() -> dict[str, JsonValue]:
+    """Return the step that runs, and the checkpoint that it began from.
+
+    Parallel investigations have no checkpoints of their own.
+    """
+    step, info = get_config()["metadata"].get("langgraph_step", 0), get_runtime().execution_info
+    if TRAJECTORY.get() or info is None:
+        return {"step": step}
+    return {"step": step, "checkpoint": info.checkpoint_id}
 
 
 def _threaded(

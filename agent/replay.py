@@ -8,36 +8,38 @@ comes to, and every field of the answer. The gazetteer is local data, and used.
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from langchain_core.messages import HumanMessage
-from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command
-from pydantic import JsonValue
+from pydantic import ValidationError
 
 import prompts
 from agent.answer import Answer
-from agent.follow_up import FOLLOW_UP
+from agent.checkpoints import knowing_records
 from agent.graph import Graph, compile_graph, run_config
 from agent.listening import listening
 from agent.opening import tool_hashes
+from agent.replay_input import asked_of
 from agent.replay_machine import ReplayMachine, machine_of
+from agent.replay_moments import Moments, UntoldError
 from agent.replay_playback import LegEndsError, Playback, ReplayDivergedError, lines_of
 from agent.replay_record import Data, Leg, legs_of
+from agent.replay_results import Replayed as Replayed
+from agent.replay_results import ReplayedAnswer, unanswered_of
 from agent.replay_stand_ins import RecordedPhotos
 from agent.run_setup import package_versions
-from agent.session_run import Asked
-from agent.state import InputState
+from agent.session_fork import copied_checkpoints
 from agent.trace import Event, EventKind, Trace, check_trace, read_trace
+from agent.trace_events import payload_of
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from geo.gazetteer import Gazetteer
 from tools.photo_store import Photo
 
 THREAD = "replay"
+OF_ONE_RUN = frozenset({"at", "session", "run", "checkpoint", "step"})
+"""Parts of a setup that shape no machine."""
 ANSWERS_DIFFER = 12
 """Lines that are kept of what differs in one answer."""
 
@@ -46,45 +48,6 @@ class ChangedError(GeolocationError):
     """Prompts, tools or packages are other ones than those that were recorded."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True)
-class ReplayedAnswer:
-    """One answer of a trace, found again.
-
-    Attributes:
-        event: number of the recorded one.
-        answer: as it is now; None where the replay came to none.
-        differs: its fields that are not what they were, in words; empty where it is identical.
-    """
-
-    event: int
-    answer: Answer | None
-    differs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """What a replay came to.
-
-    Attributes:
-        legs: calls of the graph that were replayed.
-        nodes: that ran.
-        answers: all of the trace, in order.
-        diverged: what went otherwise than recorded; each names the event.
-        changed: prompts, tools and packages that are not what they were.
-    """
-
-    legs: int
-    nodes: int
-    answers: tuple[ReplayedAnswer, ...]
-    diverged: tuple[str, ...]
-    changed: tuple[str, ...]
-
-    @property
-    def identical(self) -> bool:
-        """Whether everything came out as it was recorded."""
-        return not self.diverged and not any(one.differs for one in self.answers)
 
 
 def replay(
@@ -110,12 +73,14 @@ def replay(
     check_trace(path)
     events = list(read_trace(path))
     legs = legs_of(events)
+    unanswered = tuple(unanswered_of(legs))
     if not any(leg.end is not None and leg.end.kind == "answer" for leg in legs):
+        why = "".join(f"; event {one.event} ({one.why}) {one.words}" for one in unanswered[-1:])
         raise InputError(
-            f"trace '{printable(str(path))}' holds no answer that a replay could come to; replay "
-            "one of a run that answered"
+            f"trace '{printable(str(path))}' holds no answer that a replay could come to"
+            f"{printable(why, 300).rstrip()}; replay one of a run that answered"
         )
-    with _Player(events, open_gazetteer, Trace(out)) as player:
+    with _Player(events, open_gazetteer, Trace(out)) as player, _understood(events):
         changed = tuple(dict.fromkeys(line for leg in legs for line in player.changes(leg)))
         if changed and not anyway:
             raise ChangedError(
@@ -125,27 +90,53 @@ def replay(
         for leg in legs:
             player.play(leg, versions=not changed)
         return Replayed(
-            len(legs), sum(len(leg.nodes) for leg in legs), tuple(player.answers),
-            tuple(player.playback.diverged), changed,
+            len({leg.setup.number for leg in legs}), sum(len(leg.nodes) for leg in legs),
+            tuple(player.answers), tuple(player.playback.diverged), changed, unanswered,
+            player.untold,
         )  # fmt: skip
 
 
+@contextlib.contextmanager
+def _understood(events: Sequence[Event]) -> Iterator[None]:
+    """Have what fails for an event that holds something else than its kind does say so.
+
+    Raises:
+        InputError: there is such an event.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError):
+        for event in events:
+            try:
+                payload_of(event)
+            except ValidationError as error:
+                told = error.errors()[0]
+                where = ".".join(str(one) for one in told["loc"])
+                raise InputError(
+                    f"event {event.number} ({event.kind}) cannot be replayed: {where}: "
+                    f"{told['msg']}; the trace is of another version, or no trace of ours"
+                ) from None
+        raise
+
+
 class _Player:
-    """Plays the legs of one trace on one thread of checkpoints."""
+    """Plays the legs of one trace on threads of checkpoints: one, and one more for each branch."""
 
     def __init__(
         self, events: Sequence[Event], open_gazetteer: Callable[[], Gazetteer], out: Trace
     ) -> None:
         self.playback, self.answers = Playback(), list[ReplayedAnswer]()
+        self.untold = ""
         self._photos = RecordedPhotos(list(_photos(events)), self.playback)
         self._open_gazetteer, self._out = open_gazetteer, out
-        self._saver = InMemorySaver()
+        self._saver = knowing_records(InMemorySaver())
+        self._moments, self._threads = Moments(), 1
         self._made: dict[str, tuple[ReplayMachine, Graph]] = {}
-        self._begun = False
+        self._written: Event | None = None
 
     def machine(self, leg: Leg) -> tuple[ReplayMachine, Graph]:
         """Return the machine of a leg, and its graph; legs of one setup share them."""
-        told = {k: v for k, v in leg.setup.data.items() if k not in ("at", "session", "run")}
+        told = {key: value for key, value in leg.setup.data.items() if key not in OF_ONE_RUN}
         key = json.dumps(told, sort_keys=True)
         if key not in self._made:
             data = leg.setup.data
@@ -170,42 +161,61 @@ class _Player:
                     yield f"{kind} {name} was {before[:12]}, is {after[:12]}"
 
     def play(self, leg: Leg, *, versions: bool) -> None:
-        """Play a leg and compare what it ends with."""
-        machine, graph = self.machine(leg)
+        """Play a leg and compare what it ends with; not after one that cannot be played."""
+        _, graph = self.machine(leg)
         self.playback.begin(leg)
-        config = run_config(machine.budget.steps)
-        config["configurable"] = {"thread_id": THREAD, "checkpoint_ns": ""}
         self._copied(leg)
-        asked = self._asked(leg)
-        self._rewind(leg, graph, config)
         answer: Answer | None = None
         question: Any = None
         try:
-            with listening(self._tell):
-                parts: Iterator[Any] = graph.stream(
-                    asked, config, stream_mode=["values"], durability="sync",
-                    version="v2",
-                )  # fmt: skip
-                for part in parts:
-                    answer = part["data"].get("answer")
-                    if part["interrupts"]:
-                        question = part["interrupts"][0].value["action_request"]
+            if self.untold:
+                raise UntoldError(self.untold)
+            for part in self._parts(leg, graph):
+                answer = part["data"].get("answer")
+                if part["interrupts"]:
+                    question = part["interrupts"][0].value["action_request"]
         except LegEndsError:
-            answer = None
+            pass  # it was stopped, or failed, before the next node ended
         except ReplayDivergedError as error:
             self.playback.differ(str(error))
             answer = None
+        except UntoldError as error:
+            self.untold = str(error)
+            self._ended(leg, None, None, versions=versions)
+            return
+        self.playback.end()
         self._ended(leg, answer, question, versions=versions)
 
-    def _rewind(self, leg: Leg, graph: Graph, config: RunnableConfig) -> None:
-        """Begin where the leg began, if that is no longer the latest checkpoint."""
-        at, step = graph.get_state(config), leg.begins_after
-        if step is None or at.metadata is None or at.metadata.get("step") == step:
-            return
-        for moment in graph.get_state_history(config):
-            if moment.metadata and moment.metadata.get("step") == step:
-                config["configurable"] = moment.config["configurable"]
-                return
+    def _parts(self, leg: Leg, graph: Graph) -> Iterator[Any]:
+        """Yield what the graph streams of a leg."""
+        machine, _ = self.machine(leg)
+        config = run_config(machine.budget.steps)
+        config["configurable"] = self._thread
+        if leg.fork is not None:
+            config["configurable"] = self._branched(leg, graph)
+        history = list(graph.get_state_history(config))
+        if begins := self._moments.begin(leg, history):
+            config["configurable"] = begins["configurable"]
+        asked = asked_of(leg, begun=bool(history))
+        with listening(self._tell):
+            yield from graph.stream(
+                asked, config, stream_mode=["values"], durability="sync", version="v2"
+            )
+
+    @property
+    def _thread(self) -> dict[str, Any]:
+        return {"thread_id": f"{THREAD}-{self._threads}", "checkpoint_ns": ""}
+
+    def _branched(self, leg: Leg, graph: Graph) -> dict[str, Any]:
+        """Branch off where a session did: on a new thread with the same past."""
+        assert leg.fork is not None
+        before = self._thread
+        history = list(graph.get_state_history({"configurable": before}))
+        where = self._moments.of(str(leg.fork.data.get("checkpoint", "")), history)
+        self._threads += 1
+        if where:
+            copied_checkpoints(self._saver, before["thread_id"], self._thread["thread_id"], where)
+        return self._thread
 
     def _ended(self, leg: Leg, answer: Answer | None, question: Any, *, versions: bool) -> None:
         end = leg.end
@@ -213,33 +223,42 @@ class _Player:
             return
         if end.kind == "answer":
             told: Data = json.loads(answer.model_dump_json()) if answer else {}
-            self.answers.append(_compared(end, answer, told, versions=versions))
+            self.answers.append(self._compared(end, answer, told, versions=versions))
             told["trace_path"] = end.data.get("trace_path", "")
             self._out.write("answer", told)
         elif end.kind == "question":
-            if lines := lines_of(end.data, question):
+            if not self.untold and (lines := lines_of(end.data, question)):
                 self.playback.differ(f"event {end.number} (question): {lines[0]}")
             self._out.write("question", question or {})
         else:
             self._out.write(end.kind, end.data)
 
+    def _compared(
+        self, end: Event, answer: Answer | None, told: Data, *, versions: bool
+    ) -> ReplayedAnswer:
+        if answer is None:
+            why = "it could not be replayed" if self.untold else "the replay came to no answer"
+            return ReplayedAnswer(end.number, None, (why,))
+        apart = {"trace_path"} if versions else {"trace_path", "versions"}
+        then, now = ({k: v for k, v in one.items() if k not in apart} for one in (end.data, told))
+        return ReplayedAnswer(end.number, answer, tuple(lines_of(then, now)[:ANSWERS_DIFFER]))
+
     def _copied(self, leg: Leg) -> None:
         """Write what only the record can tell of a leg's beginning."""
-        self._out.write("setup", leg.setup.data)
+        if leg.fork is not None:
+            self._out.write("fork", leg.fork.data)
+        if leg.setup is not self._written:
+            self._out.write("setup", leg.setup.data)
+        self._written = leg.setup
         if leg.spoken is not None:
             self._out.write(leg.spoken.kind, leg.spoken.data)
 
     def _tell(self, kind: EventKind, data: Data) -> None:
+        then = self.playback.node.end.data if self.playback.node is not None else {}
+        if kind == "node" and "checkpoint" in then and "checkpoint" in data:
+            self._moments.met(str(then["checkpoint"]), str(data["checkpoint"]))
+            data = {**data, "checkpoint": then["checkpoint"]}
         self._out.write(kind, data)
-
-    def _asked(self, leg: Leg) -> Asked:
-        if leg.goes_on and self._begun:
-            return None
-        self._begun = True  # a branch may hold no more of its past than this
-        if leg.replies:
-            assert leg.spoken is not None
-            return Command(resume=leg.spoken.data["reply"])
-        return input_of(leg)
 
     def __enter__(self) -> "_Player":
         return self
@@ -249,42 +268,6 @@ class _Player:
         for machine, _graph in self._made.values():
             with contextlib.suppress(GeolocationError):
                 machine.bench.close()
-
-
-def input_of(leg: Leg) -> InputState:
-    """Return what a leg began with: the photo, or what was said after an answer."""
-    said = leg.said
-    views = [str(one) for one in cast(list[JsonValue], said.get("photos") or [])]
-    first = leg.nodes[0].name if leg.nodes else "observe"
-    begun = leg.nodes[0].events if leg.nodes else leg.left
-    asked = InputState(views=views)
-    if first == "observe":
-        photo: Data = next((event.data for event in begun if event.kind == "photo"), {})
-        asked["photo_id"] = str(photo.get("photo_id") or (views[0] if views else ""))
-        asked["hint"] = str(photo.get("hint", said.get("text") or ""))
-        asked["trust_metadata"] = photo.get("trust_metadata") is True
-        asked["views"], asked["anew"] = views[1:], True
-    else:
-        steps = [e.data for e in begun if e.kind == "tool_result" and e.data["tool"] == FOLLOW_UP]
-        given = [cast(Data, step["arguments"]) for step in steps]
-        words = [str(one["message"]) for one in given if "message" in one]
-        if said:
-            words = [str(said["text"])] if str(said.get("text") or "").strip() else []
-        asked["messages"] = [HumanMessage(one) for one in words]
-        asked["views"] = views or [str(one["photo_id"]) for one in given if "photo_id" in one]
-        asked["trust_metadata"] = bool(leg.end and leg.end.data.get("trusted_metadata"))
-    asked["region"] = cast(Data | None, said.get("region"))
-    for key in ("withdraw", "restore"):
-        asked[key] = [str(one) for one in cast(list[JsonValue], said.get(key) or [])]
-    return asked
-
-
-def _compared(end: Event, answer: Answer | None, told: Data, *, versions: bool) -> ReplayedAnswer:
-    if answer is None:
-        return ReplayedAnswer(end.number, None, ("the replay came to no answer",))
-    apart = {"trace_path"} if versions else {"trace_path", "versions"}
-    then, now = ({k: v for k, v in one.items() if k not in apart} for one in (end.data, told))
-    return ReplayedAnswer(end.number, answer, tuple(lines_of(then, now)[:ANSWERS_DIFFER]))
 
 
 def _photos(events: Sequence[Event]) -> Iterator[Photo]:

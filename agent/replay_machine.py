@@ -39,6 +39,7 @@ from agent.trace import EventKind
 from geo.errors import UnavailableError
 from geo.gazetteer import Gazetteer
 from tools.photo_store import PhotoStore
+from tools.same_picture import Sameness
 from tools.workbench import Workbench
 
 RELATED = "find_related_places"
@@ -186,6 +187,9 @@ def _bench(
 ) -> Workbench:
     galleries = [recorded_gallery(one) for one in cast(list[Data], setup["galleries"])]
     bench = Workbench(photos=photos, galleries=tuple(galleries), open_gazetteer=open_gazetteer)
+    bench.same_as = lambda photo_id, _others, _photos: cast(
+        tuple[Sameness, str], playback.repeats(photo_id)
+    )
     bench.missing = tuple(str(one) for one in cast(list[JsonValue], setup["missing"]))
     if setup["encoder"] is True:
         encoder = cast(Any, RecordedEncoder(playback))

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import cast
 
 from pydantic import JsonValue
 
@@ -14,8 +15,8 @@ from agent.trace import Event, EventKind
 from geo.errors import GeolocationError
 
 SHOWN_LETTERS = 160
-MEASURED = frozenset({"seconds", "spent"})
-"""What a `node` event measures: the record's is taken."""
+MEASURED = frozenset({"seconds", "spent", "checkpoint"})
+"""What of a `node` event is another each time: the record's is taken."""
 
 
 class ReplayDivergedError(GeolocationError):
@@ -47,10 +48,11 @@ class Playback:
         """Begin a leg."""
         self.leg, self.node, self._nodes = leg, None, deque(leg.nodes)
 
-    @property
-    def unplayed(self) -> bool:
-        """Whether nodes of the leg were recorded that did not run."""
-        return bool(self._nodes)
+    def end(self) -> None:
+        """End a leg, and note the first node that was recorded in it and did not run."""
+        if self._nodes and not self.diverged:
+            missed = self._nodes[0]
+            self.differ(f"event {missed.end.number} (node): {missed.name!r} ran, and now does not")
 
     def enter(self, name: str) -> Node | None:
         """Return the record of the node that is about to run.
@@ -134,6 +136,16 @@ class Playback:
         """Return the data of a step that was no tool call; empty where there is none."""
         node = self.now(f"step {tool!r}")
         return next((e.data for e in node.results if e.data["tool"] == tool), {})
+
+    def repeats(self, photo_id: str) -> tuple[str, str]:
+        """Return how a further photo repeated another one (`other` if not), and which."""
+        node = self.now("a further photo")
+        for event in node.results:
+            arguments = cast(Data, event.data["arguments"])
+            data = cast(Data, event.data["data"])
+            if arguments.get("photo_id") == photo_id and data.get("repeats"):
+                return str(data["repeats"]), str(data["photo"])
+        return "other", ""
 
     def decision(self) -> Event:
         """Return what a foreign driver decided.

@@ -123,6 +123,7 @@ class Leg:
         nodes: that ended in it, and were kept in the checkpoints.
         left: announced by a node that did not end.
         end: `answer`, `question`, `stopped` or `error`; None where it was killed.
+        fork: the `fork` event before it, in a branch.
     """
 
     setup: Event
@@ -130,6 +131,13 @@ class Leg:
     nodes: list[Node] = field(default_factory=list)
     left: list[Event] = field(default_factory=list)
     end: Event | None = None
+    fork: Event | None = None
+
+    @property
+    def checkpoint(self) -> str:
+        """Id of the checkpoint that it was told to go on from; empty where it was the latest."""
+        held = {**self.setup.data, **(self.spoken.data if self.goes_on and self.spoken else {})}
+        return str(held.get("checkpoint") or "")
 
     @property
     def goes_on(self) -> bool:
@@ -139,8 +147,9 @@ class Leg:
     @property
     def begins_after(self) -> int | None:
         """LangGraph's step of the checkpoint it begins from; None where that is not known."""
-        if self.goes_on and self.spoken is not None:
-            return int(str(self.spoken.data["step"]))
+        told = self.spoken.data if self.goes_on and self.spoken else self.setup.data
+        if "step" in told:
+            return int(str(told["step"]))
         if not self.nodes or self.replies:
             return None
         return self.nodes[0].step - INPUT_STEPS
@@ -164,11 +173,13 @@ def legs_of(events: Sequence[Event]) -> list[Leg]:
         InputError: it begins without saying what shaped its runs.
     """
     legs: list[Leg] = []
+    fork: Event | None = None
     for event in events:
         if event.kind == "fork":
-            continue
-        if event.kind == "setup":
-            legs.append(Leg(event))
+            fork = event
+        elif event.kind == "setup":
+            legs.append(Leg(event, fork=fork))
+            fork = None
         elif not legs or "driver" not in legs[-1].setup.data:
             raise InputError(
                 f"event {event.number} ({event.kind}) comes before what shapes its run is told: "
@@ -183,7 +194,8 @@ def legs_of(events: Sequence[Event]) -> list[Leg]:
         else:
             _grow(legs[-1], event)
     for number, leg in enumerate(legs):
-        if (step := leg.begins_after) is not None:
+        step = leg.begins_after
+        if step is not None and not leg.checkpoint and leg.fork is None:
             _drop_unkept(legs[:number], step)
     return legs
 

@@ -79,6 +79,7 @@ class SetupPayload(Payload):
         prompts: name -> SHA-256.
         versions: of Python and of packages.
         session, run: UUIDs, in sessions.
+        checkpoint, step: where the run goes on, if that is not the latest checkpoint.
     """
 
     model_config = ConfigDict(extra="allow")  # sessions add to it
@@ -100,6 +101,8 @@ class SetupPayload(Payload):
     versions: dict[str, str]
     session: str = ""
     run: str = ""
+    checkpoint: str = ""
+    step: int | None = None
 
 
 class MessagePayload(Payload):
@@ -112,6 +115,7 @@ class MessagePayload(Payload):
     region: dict[str, JsonValue] | None = None
     withdraw: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
+    trust_metadata: bool = False
 
 
 class PhotoPayload(Payload):
@@ -294,12 +298,14 @@ class NodePayload(Payload):
 
     Attributes:
         step: LangGraph's, growing over all runs of a session.
+        checkpoint: that it began from; empty in parallel investigations, which keep none.
         seconds: that it took.
         spent: of the budget until now.
     """
 
     node: str
     step: int
+    checkpoint: str = ""
     seconds: float = Field(ge=0)
     spent: Spent | None
 

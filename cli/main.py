@@ -20,7 +20,7 @@ COMMANDS = {
     "recipes": ("cli.recipes:recipes", "List the ways to locate, and which can run here."),
     "gallery": ("cli.galleries:gallery", "Build and inspect galleries of geotagged photos."),
     "evaluate": ("cli.evaluate:evaluate", "Measure accuracy and calibration where truth is known."),
-    "trace": ("cli.traces:trace", "Show and verify the trace of a run."),
+    "trace": ("cli.traces:trace", "Show, verify, replay and compare traces of runs."),
     "export": ("cli.export:export", "Write a session as a report, map, table or case file."),
     "weights": ("cli.encoders:weights", "List, download and import encoder weights."),
     "train": ("cli.train:train", "Train an encoder on your own geotagged photos."),

@@ -4,12 +4,15 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from agent.trace import EventKind
 from cli.paths import ExistingPath, NewFile
+
+if TYPE_CHECKING:
+    from agent.replay_results import Replayed
 
 
 class TraceName(ExistingPath):
@@ -85,8 +88,9 @@ def verify(file: Path) -> None:
 def replay(file: Path, anyway: bool, out: Path | None) -> None:
     """Run a trace again from what models and tools replied, and compare the answers.
 
-    Nothing is asked of a network, a model, a gallery or a photo. The exit code is 0 where every
-    answer is identical, 1 where something differs.
+    Nothing is asked of a network, a model, a gallery or a photo. A run that ended in an error is
+    replayed up to it. The exit code is 0 where every answer is identical, 1 where something differs
+    or could not be replayed.
     """
     from agent.replay import replay as run_again
     from encoders.photo_file import printable
@@ -96,17 +100,46 @@ def replay(file: Path, anyway: bool, out: Path | None) -> None:
         click.echo(f"changed since: {printable(told, 300)}", err=True)
     for told in found.diverged:
         click.echo(f"goes otherwise: {printable(told, 600)}")
+    if found.untold:
+        click.echo(f"cannot be replayed: {printable(found.untold, 600)}")
     for one in found.answers:
         same = not one.differs
         click.echo(f"answer at event {one.event}: {'identical' if same else 'differs'}")
         for told in one.differs:
             click.echo(f"  {printable(told, 600)}")
-    click.echo(
-        f"{found.legs} runs, {found.nodes} steps, {len(found.answers)} answers: "
-        f"{'identical' if found.identical else 'not what was recorded'}"
-    )
+    for run in found.unanswered:
+        click.echo(f"event {run.event}: {_NO_ANSWER[run.why]} {printable(run.words, 300)}".rstrip())
+    click.echo(_summary(found))
     if not found.identical:
         sys.exit(1)
+
+
+_NO_ANSWER = {
+    "error": "a run ended in an error, and was replayed only up to it:",
+    "stopped": "a run was stopped, and was replayed up to there:",
+    "question": "a run waits for the analyst's reply, and was replayed up to there",
+    "ended": "a run ended without a word, and was replayed as far as it was kept",
+}
+
+
+def _summary(found: "Replayed") -> str:
+    """Return what a replay came to, in a line."""
+    same = sum(not one.differs for one in found.answers)
+    told = [f"{_counted(same, 'answer')} identical"]
+    if other := len(found.answers) - same:
+        told.append(f"{_counted(other, 'answer')} not")
+    failed = sum(one.why == "error" for one in found.unanswered)
+    if failed:
+        told.append(f"{_counted(failed, 'run')} ended in an error and came to no answer")
+    verdict = "identical" if found.identical else "not what was recorded"
+    return (
+        f"{_counted(found.runs, 'run')}, {_counted(found.nodes, 'step')}: {', '.join(told)}: "
+        f"{verdict}"
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @trace.command()

@@ -72,7 +72,8 @@ def test_a_replay_says_so_where_everything_is_identical_or_not(
     out = tmp_path / "out.jsonl"
     same = run("replay", recorded, "--out", out)
     assert same.exit_code == 0, same.output
-    assert same.output.strip().endswith("answers: identical")
+    assert "6 runs" in same.output
+    assert same.output.strip().endswith("6 answers identical: identical")
     assert "They tell the same" in run("diff", recorded, out).output
     changed = tmp_path / "changed.jsonl"
     with Trace(changed) as trace:
