@@ -50,7 +50,11 @@ class Settings(BaseSettings):
     sessions_url: SecretStr = SecretStr("")
     """`postgresql://USER@HOST/DATABASE` for sessions; empty for a file in the home folder."""
     disclosure: Literal["exact", "city", "region", "country", "none"] = "exact"
-    """How finely reports and exports may tell places at most, see `agent.disclosure`."""
+    """How finely places may be told at most: by every face of the server, in what commands print
+    and write for others, in reports and exports. See `agent.disclosure` and `agent.told_sessions`.
+    Below `exact` steps, evidence and the words of models are withheld, models ask nothing back,
+    and single tools are not offered. What is stored stays exact: sessions, traces (`graticule
+    trace` reads them as they are), photos, spans sent to `telemetry`."""
     page: PageSettings = PageSettings()
     """Of the page in the browser: tiles, which are asked for over the network."""
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -6,6 +6,7 @@ event or a part of the state is not known to be safe for is left out. What is st
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,6 +79,7 @@ class Teller:
     ) -> None:
         self.level, self.words = level, withheld_words(level)
         self._open, self._answers = gazetteer, answers
+        self._salt = secrets.token_bytes(16)
         self._numbers: dict[str, dict[str, int]] = {}
         self._told: dict[str, Answer] = {}
 
@@ -131,9 +133,13 @@ class Teller:
         return event.model_copy(
             update={
                 "seconds": round(event.seconds, 1), "kind": kind, "data": data,
-                "previous": "", "hash": "",  # of the exact one: what it is of could be guessed
+                "previous": self._hash(event.previous), "hash": self._hash(event.hash),
             }
         )  # fmt: skip
+
+    def _hash(self, digest: str) -> str:
+        """Return a name for a hash: by the hash itself, what it is of could be guessed."""
+        return hashlib.sha256(self._salt + digest.encode()).hexdigest()
 
     def _event(self, session_id: str, event: Event) -> tuple[str, dict[str, Any]] | None:
         kind, data = event.kind, event.data

@@ -15,6 +15,7 @@ from cli.geolocator_options import Chosen, geolocator_options
 from cli.long_runs import GRACE_S, LOCATING, Stop, located_bar, statuses
 from cli.paths import ExistingPath, NewFile
 from encoders.photo_file import printable
+from geo.errors import InputError
 
 if TYPE_CHECKING:
     from agent.batch import BatchProgress
@@ -82,7 +83,13 @@ def batch(
         click.echo(f"graticule: {line}", err=True)
     stop = Stop()
     with ExitStack() as stack:
-        geolocator = stack.enter_context(chosen.open(load_settings(), quiet=as_json))
+        settings = load_settings()
+        if settings.disclosure != "exact":
+            raise InputError(
+                f"rows hold exact positions, and GRATICULE_DISCLOSURE is {settings.disclosure}; "
+                "unset it to write them"
+            )
+        geolocator = stack.enter_context(chosen.open(settings, quiet=as_json))
         run = _Run(geolocator, chosen, out, photos[:limit])
         stack.enter_context(run.journal)
         chosen.prepare(geolocator, quiet=as_json)

@@ -33,8 +33,14 @@ def locate(
     from cli.ask import ask_on_terminal
     from cli.run import locate_with_output
 
+    settings = load_settings()
+    if ask and settings.disclosure != "exact":
+        raise InputError(
+            f"--ask: questions name places, and GRATICULE_DISCLOSURE is {settings.disclosure}; "
+            "leave one of them out"
+        )
     asked = ask_on_terminal if ask else None
-    with chosen.open(load_settings(), quiet=as_json, ask=asked) as geolocator:
+    with chosen.open(settings, quiet=as_json, ask=asked) as geolocator:
         geolocator.bench.photos.add(photo)
         chosen.prepare(geolocator, quiet=as_json)
         answer = locate_with_output(

@@ -18,6 +18,7 @@ from agent.grounding import UNGROUNDED
 from agent.model_use import ModelUse
 from agent.report import write_report
 from agent.report_format import digits_for, distance, duration, percent, visible
+from agent.telling import Teller
 from agent.trace import Event
 from cli.steps import Steps
 from geo.coordinate import Coordinate
@@ -37,13 +38,16 @@ def locate_with_output(
     quiet: bool = False,
     console: Console | None = None,
 ) -> Answer:
-    """Locate a photo, print each step as it happens, write the report, return the answer."""
+    """Locate a photo, print each step as it happens, write the report, return the answer.
+
+    All of it is told as finely as `Settings.disclosure` allows.
+    """
     console = console or Console(quiet=quiet, highlight=False)
     answer: Answer | None = None
     # Names may hold bytes that no terminal can show.
     name = str(photo).encode(errors="replace").decode()
     events = geolocator.stream(photo, hint=hint, trust_metadata=trust_metadata, trace=trace)
-    for event in shown(events, console):
+    for event in shown(_told(events, geolocator), console):
         if event.kind == "answer":
             answer = answer_of(event)
     assert answer is not None
@@ -51,6 +55,17 @@ def locate_with_output(
         write_report(answer, geolocator.bench.photos, report)
     console.print(answer_panel(answer, name, report))
     return answer
+
+
+def _told(events: Iterable[Event], geolocator: Geolocator) -> Iterator[Event]:
+    """Yield what may be told of events; the trace's file holds all."""
+    level = geolocator.settings.disclosure
+    teller = Teller(level, lambda: geolocator.bench.gazetteer)
+    for event in events:
+        if level == "exact":
+            yield event
+        elif (found := teller.event("", event)) is not None:
+            yield found
 
 
 def shown(

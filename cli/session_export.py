@@ -23,7 +23,9 @@ def write_export(sessions: Sessions, session_id: str, form: str, path: Path) -> 
     from agent.case import case_of_session
     from agent.disclosure import disclosed_case
     from agent.export import export_case, format_named
+    from agent.told_sessions import exact
 
+    sessions = exact(sessions)  # coarsened here
     kind, level = format_named(form), sessions.settings.disclosure
     _check_new(path)
     case = case_of_session(sessions, session_id)

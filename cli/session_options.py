@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.geolocators import Geolocators
 from agent.session_records import SessionOptions
 from agent.sessions import Sessions
+from agent.told_sessions import told
 from cli.geolocator_options import Chosen
 from geo.errors import UnavailableError
 
@@ -92,7 +93,7 @@ def open_sessions(chosen: Chosen, settings: "Settings", *, quiet: bool = True) -
     A session that is created without options follows the command line of whoever runs it; give
     `session_options(chosen)` where it shall keep to these wherever it goes on. Encoder and
     language models load when they are first needed; `Geolocator.warm` and `Chosen.prepare` do so
-    at once.
+    at once. They tell as much as `Settings.disclosure` allows.
 
     Args:
         chosen: options of the command line, see `cli.geolocator_options`.
@@ -106,7 +107,7 @@ def open_sessions(chosen: Chosen, settings: "Settings", *, quiet: bool = True) -
     """
     geolocators = ChosenGeolocators(chosen, settings, quiet=quiet)
     try:
-        return Sessions(settings, geolocators)
+        return told(Sessions(settings, geolocators))
     except BaseException:
         geolocators.close()
         raise

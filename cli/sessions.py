@@ -232,10 +232,11 @@ def _opened(chosen: Chosen | None = None, session: str = "") -> "Sessions":
     """Return the sessions; opened with what a session was begun with, where it is to run."""
     from agent.sessions import Sessions
     from agent.settings import load_settings
+    from agent.told_sessions import told
 
     settings = load_settings()
     if chosen is None:
-        return Sessions(settings)
+        return told(Sessions(settings))
     from cli.session_options import as_before, open_sessions
 
     return open_sessions(as_before(chosen, settings, session), settings)

@@ -21,6 +21,8 @@ from agent.settings import Settings
 from agent.told_photos import ToldPhotos
 from agent.told_runs import ToldFeed, ToldGraph, ToldRun
 from agent.told_sessions import ToldSessions, told
+from cli.main import main
+from cli.run import locate_with_output
 from server.app import make_app
 from server.context import Context
 from tests.unit.leak_samples import (
@@ -85,7 +87,8 @@ async def asked(home: Path, level: str) -> AsyncIterator[Asked]:
         info = sessions.create(PHOTO, name=FILE_NAME, options=options)
         answer = sessions.send(info.id).wait(30)
         assert answer is not None
-        assert (answer.latitude, answer.place) == (pytest.approx(LATITUDE, abs=1e-3), TOWN)
+        assert answer.latitude == pytest.approx(LATITUDE, abs=1e-3)
+        assert answer.place == TOWN
         verdict = Assessment(verdict="wrong", revision=1, notes=f"never {TOWN}", latitude=LATITUDE,
                              longitude=LONGITUDE)  # fmt: skip
         sessions.assess(info.id, verdict)
@@ -151,6 +154,7 @@ async def test_photos_that_show_the_place_are_not_shown(server: Asked) -> None:
     assert server.leaks() == {}
 
 
+@pytest.mark.slow
 async def test_langgraphs_routes_tell_no_more(server: Asked) -> None:
     ask, thread = server.ask, f"/threads/{server.session}"
     for modes in (["values", "updates", "messages-tuple", "custom"], ["messages"]):
@@ -217,6 +221,7 @@ async def test_every_operation_is_searched(server: Asked) -> None:
     assert server.leaks() == {}
 
 
+@pytest.mark.slow
 async def test_streams_of_threads_tell_no_more(server: Asked) -> None:
     heard: list[bytes] = []
     path = f"/threads/{server.session}/stream"
@@ -261,6 +266,7 @@ async def test_assistants_and_chat_clients_are_told_no_more(server: Asked) -> No
     assert server.leaks() == {}
 
 
+@pytest.mark.slow
 async def test_failures_and_questions_are_told_without_their_words(server: Asked) -> None:
     failed = await server.ask("POST", f"/v1/sessions/{server.session}/messages",
                               json={"text": "break it"})  # fmt: skip
@@ -341,6 +347,40 @@ def test_no_face_goes_round_what_may_be_told(way: str) -> None:
 def test_everything_that_makes_a_face_asks_what_may_be_told() -> None:
     assert "sessions = app.state.context.sessions" in (SERVER / "app.py").read_text("utf-8")
     assert "sessions = told(sessions)" in (SERVER / "mcp.py").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["country", "none"])
+def test_the_terminal_tells_no_more_and_the_trace_keeps_all(
+    level: str, tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, report, trace = (tmp_path / name for name in ("photo.jpg", "report.html", "t.jsonl"))
+    photo.write_bytes(PHOTO)
+    coarse = settings.model_copy(update={"disclosure": level})
+    with telling_sessions(coarse) as sessions:
+        geolocator = sessions.geolocators.get(SessionOptions())
+        answer = locate_with_output(
+            geolocator, photo, trust_metadata=True, trace=trace, report=report
+        )
+    printed = capsys.readouterr().out
+    assert "withheld" in printed
+    for text in (printed, report.read_text("utf-8"), answer.model_dump_json()):
+        assert secrets_in(text, level) == []
+    assert secrets_in(trace.read_text("utf-8"), level)
+
+
+@pytest.mark.parametrize(
+    "command", [("batch", ".", "--out", "t.csv"), ("locate", "p.jpg", "--ask")]
+)
+def test_commands_that_cannot_tell_less_refuse(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "p.jpg").write_bytes(PHOTO)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRATICULE_DISCLOSURE", "region")
+    assert main(command) == 2
+    assert "GRATICULE_DISCLOSURE is region" in capsys.readouterr().err
 
 
 @pytest.fixture
