@@ -17,6 +17,7 @@ from agent.geolocator import Geolocator
 from agent.replay import replay
 from agent.trace import follow_traces, read_trace
 from geo.errors import InputError
+from geo.gazetteer import Gazetteer
 from tools.workbench import Workbench
 
 COUNTED = pytest.StashKey[dict[str, int]]()
@@ -49,8 +50,7 @@ class Collected:
         """Return how a replay differs; empty where it does not, or where no run answered."""
         ats = [str(event.data["at"]) for event in read_trace(path) if event.kind == "setup"]
         bench = next((self.benches[at] for at in reversed(ats) if at in self.benches), None)
-        given = {"open_gazetteer": lambda: bench.open_gazetteer()} if bench else {}
-        found = replay(path, **given)
+        found = replay(path, open_gazetteer=bench.open_gazetteer if bench else Gazetteer.open)
         told = [line for one in found.answers for line in one.differs]
         return "" if found.identical else f"{path}: {found.untold} {found.diverged[:3]} {told[:5]}"
 

@@ -1,12 +1,17 @@
 """Recorded runs of many shapes, for what reads traces: each call records one and tells its file."""
 
+import atexit
 import random
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import JsonValue
 
 from agent.asking import ContextOverflowError, ModelUnavailableError
@@ -17,6 +22,8 @@ from agent.geolocators import Geolocators
 from agent.session_records import SessionOptions
 from agent.sessions import Sessions
 from agent.settings import Settings
+from agent.state import InputState
+from geo.errors import UnavailableError
 from tests.fakes import BlankReader, FakeGazetteer, calling
 from tests.unit.photo_samples import encoded, picture
 from tests.unit.session_samples import Steady, quick_sessions
@@ -267,9 +274,85 @@ def rewound(home: Path, settlements: Settlements, chance: random.Random) -> Path
         return sessions.trace_path(info.id)
 
 
+def repeated(home: Path, settlements: Settlements, chance: random.Random) -> Path:
+    """Photos that come with the first one, again, or cut out of it."""
+    whole = picture(320, 240, seed=chance.randint(5, 9))
+    cut = encoded(whole.crop((60, 40, 220, 180)))
+    with quick_sessions(home, settlements) as sessions:
+        info = sessions.create(encoded(whole))
+        views = [cut] if chance.random() < 0.5 else []
+        sessions.send(info.id, chance.choice(("", *TOWNS)), photos=views, region=REGION).wait(30)
+        again = chance.choice((encoded(whole.resize((160, 120))), cut, PHOTOS[1]))
+        sessions.send(info.id, "the same place", photos=[again]).wait(30)
+        return sessions.trace_path(info.id)
+
+
+def jumping(home: Path, settlements: Settlements, chance: random.Random) -> Path:
+    """A session that returns to any step of any of its lines, and a branch from one of them."""
+    with quick_sessions(home, settlements, Steady(2)) as sessions:
+        info = sessions.create(PHOTOS[3])
+        sessions.send(info.id, chance.choice(TOWNS)).wait(30)
+        for _ in range(chance.randint(1, 3)):
+            moment = chance.choice([one for one in sessions.history(info.id) if one.events])
+            asked = None if moment.next else saying(chance.choice(TOWNS))
+            sessions.run(info.id, asked, checkpoint_id=moment.checkpoint_id).wait(30)
+        moment = chance.choice([one for one in sessions.history(info.id) if one.events])
+        branch = sessions.fork(info.id, moment.checkpoint_id)
+        if moment.next:
+            sessions.resume(branch.id).wait(30)
+        sessions.send(branch.id, "It is in Germany").wait(30)
+        return sessions.trace_path(branch.id)
+
+
+def saying(*texts: str, **more: Any) -> InputState:
+    """Return an input of LangGraph's, as its clients send it."""
+    told: dict[str, Any] = {"messages": [HumanMessage(one) for one in texts], **more}
+    return cast(InputState, told)
+
+
+def raw(home: Path, settlements: Settlements, chance: random.Random) -> Path:
+    """Runs as LangGraph's clients begin them: bare inputs, several messages, halts before nodes."""
+    with quick_sessions(home, settlements, Steady(chance.randint(1, 2))) as sessions:
+        info = sessions.create()
+        photo, other = (sessions.photos.add(one).id for one in PHOTOS[:2])
+        trusted = chance.random() < 0.5
+        asked = InputState(photo_id=photo, hint=chance.choice(TOWNS), trust_metadata=trusted)
+        sessions.run(info.id, asked).wait(30)
+        before = chance.choice(("decide", "prime", "conclude", "follow_up"))
+        halts = {"interrupt_before": [before]} if chance.random() < 0.5 else {}
+        said = saying("It is in Germany", "look at the sign top left", trust_metadata=trusted)
+        sessions.run(info.id, said, limits=halts).wait(30)
+        if sessions.snapshot(info.id).next:
+            sessions.run(info.id, None).wait(30)
+        sessions.run(info.id, saying("not Spain", views=[other])).wait(30)
+        return sessions.trace_path(info.id)
+
+
+class Failing(Steady):
+    """A driver that fails in a turn."""
+
+    def decide(self, state: Any, left: Any) -> Any:
+        if self.turns == self.looks - 1:
+            self.turns += 1
+            raise UnavailableError("the driver is out")
+        return super().decide(state, left)
+
+
+def failed(home: Path, settlements: Settlements, chance: random.Random) -> Path:
+    """A run that fails, and one that goes on with what it left."""
+    with quick_sessions(home, settlements, Failing(chance.randint(2, 3))) as sessions:
+        info = sessions.create(PHOTOS[0])
+        with suppress(UnavailableError):
+            sessions.send(info.id, chance.choice(("", *TOWNS))).wait(30)
+        assert sessions.get(info.id).status == "error"
+        sessions.resume(info.id).wait(30)
+        sessions.send(info.id, chance.choice(TOWNS)).wait(30)
+        return sessions.trace_path(info.id)
+
+
 SHAPES = (
     scripted, pipeline, agentic, trajectories, follow_ups, questions, stopped, killed, forked,
-    rewound,
+    rewound, repeated, jumping, raw, failed,
 )  # fmt: skip
 
 
@@ -277,3 +360,20 @@ def record(number: int, home: Path, settlements: Settlements) -> Path:
     """Record the run of a number, of the shape and the chances that follow from it."""
     home.mkdir(parents=True, exist_ok=True)
     return SHAPES[number % len(SHAPES)](home, settlements, random.Random(number))
+
+
+@cache
+def _homes() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="graticule-recorded-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+_RECORDED: dict[int, Path] = {}
+
+
+def recorded_once(number: int, settlements: Settlements) -> Path:
+    """Return the run of a number, recorded once in this process; for reading alone."""
+    if number not in _RECORDED:
+        _RECORDED[number] = record(number, _homes() / str(number), settlements)
+    return _RECORDED[number]

@@ -24,14 +24,14 @@ from agent.telemetry_settings import TelemetrySettings
 from agent.trace import Trace, read_trace
 from geo.errors import ConfigError, InputError, UnavailableError
 from tests.fakes import BlankReader, FakeGazetteer
-from tests.unit.replay_samples import PHOTOS, record
+from tests.unit.replay_samples import PHOTOS, recorded_once
 
 PLAIN = TelemetrySettings(endpoint="http://127.0.0.1:9")
 
 
 @pytest.fixture(scope="module")
-def agentic(tmp_path_factory: pytest.TempPathFactory, settlements: Settlements) -> Path:
-    return record(2, tmp_path_factory.mktemp("agentic"), settlements)
+def agentic(settlements: Settlements) -> Path:
+    return recorded_once(2, settlements)
 
 
 def exported(path: Path, settings: TelemetrySettings = PLAIN) -> list[ReadableSpan]:
@@ -84,16 +84,14 @@ def test_a_run_is_an_agent_with_its_nodes_models_and_tools(agentic: Path) -> Non
     assert agent.start_time == pytest.approx(began * 1e9, abs=1e6)
 
 
-def test_parallel_investigations_are_chains_of_their_own(
-    tmp_path: Path, settlements: Settlements
-) -> None:
-    spans = exported(record(3, tmp_path, settlements))
+def test_parallel_investigations_are_chains_of_their_own(settlements: Settlements) -> None:
+    spans = exported(recorded_once(3, settlements))
     names = {span.name for span in spans if kind_of(span) == "CHAIN"}
     assert {"observe", "explore", "conclude", "investigation 1", "investigation 2"} <= names
 
 
-def test_revisions_of_a_session_share_its_id(tmp_path: Path, settlements: Settlements) -> None:
-    path = record(4, tmp_path, settlements)
+def test_revisions_of_a_session_share_its_id(settlements: Settlements) -> None:
+    path = recorded_once(4, settlements)
     agents = [span for span in exported(path) if kind_of(span) == "AGENT"]
     sessions = {str(e.data["session"]) for e in read_trace(path) if e.kind == "setup"}
     assert {attributes(span)["session.id"] for span in agents} == sessions

@@ -12,12 +12,12 @@ from agent.settings import Settings
 from agent.trace import Trace, read_trace
 from cli.main import cli
 from geo.errors import InputError
-from tests.unit.replay_samples import record
+from tests.unit.replay_samples import recorded_once
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, settlements: Settlements) -> Path:
-    return record(4, tmp_path_factory.mktemp("home"), settlements)
+@pytest.fixture
+def recorded(settlements: Settlements) -> Path:
+    return recorded_once(4, settlements)
 
 
 def run(*arguments: object, width: int = 80) -> Result:
@@ -89,7 +89,7 @@ def test_a_replay_says_so_where_everything_is_identical_or_not(
 
 
 def test_two_traces_are_compared(recorded: Path, tmp_path: Path, settlements: Settlements) -> None:
-    second = record(2, tmp_path, settlements)
+    second = recorded_once(2, settlements)
     told = run("diff", recorded, second)
     assert max(map(len, told.output.splitlines())) <= 80
     for heading in ("Answers", "What shaped the runs", "Evidence in only one", "Spent"):

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from agent.factors import Settlements
 from agent.trace import EventKind, Trace, check_trace, follow_traces, read_trace
 from geo.errors import InputError
-from tests.unit.replay_samples import record
+from tests.unit.replay_samples import recorded_once
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, settlements: Settlements) -> Path:
-    return record(4, tmp_path_factory.mktemp("home"), settlements)
+def recorded(settlements: Settlements) -> Path:
+    return recorded_once(4, settlements)
 
 
 def named(path: Path) -> int:
