@@ -9,7 +9,7 @@ from agent.report_page import MOST_BITS
 from server.web_elements import button, el
 from server.web_map import ordered_verdicts
 from server.web_story import Story, Told
-from server.web_words import tool_words
+from server.web_words import tool_words, withheld_words
 
 MOST_ROWS = 200
 
@@ -23,7 +23,7 @@ def evidence_panel(story: Story, busy: bool, challenge: Callable[[str, bool], ob
         challenge: called with an evidence id and whether it is to count.
     """
     if not story.evidence:
-        el("p", "empty", "Nothing has been found yet.")
+        el("p", "empty", withheld_words(story.answer) or "Nothing has been found yet.")
         return
     answer = story.answer
     withdrawn = set(answer.withdrawn) if answer else set()

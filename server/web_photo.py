@@ -7,6 +7,7 @@ from agent.sessions import Sessions
 from geo.errors import GeolocationError
 from server.web_elements import el
 from server.web_story import Story
+from server.web_words import withheld_words
 
 Frame = tuple[str, str, str, str]
 """Number or letter, evidence id, what it is, CSS position."""
@@ -103,6 +104,9 @@ def pairs_of(story: Story) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 def pairs_panel(story: Story) -> None:
     """Show pairs of photos with the lines that join them, and crops, under a lens."""
     found = pairs_of(story)
+    if not found and (why := withheld_words(story.answer)):
+        el("p", "empty", why)
+        return
     if not found:
         el("p", "empty", "No pictures yet. Where the photo is compared with one of a gallery, "
            "both stand here side by side with lines between the points that agree.")  # fmt: skip

@@ -1,5 +1,7 @@
 """Names of tools and of states, as the page says them."""
 
+from agent.answer import Answer
+from agent.disclosure import disclosure_of
 from agent.statements import FOLLOW_UP
 
 STATUS = {
@@ -32,3 +34,10 @@ def no_answer_words(status: str) -> str:
     told = {"busy": "Looking …", "waiting": "Waits for your answer",
             "stopped": "Stopped, no answer", "error": "It failed before an answer"}  # fmt: skip
     return told.get(status, "No answer yet")
+
+
+def withheld_words(answer: Answer | None) -> str:
+    """Return why there is nothing to show where places are told coarser; empty otherwise."""
+    if answer is None or disclosure_of(answer) == "exact":
+        return ""
+    return " ".join(answer.missing)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from agent.geolocator import Geolocator
 from agent.geolocators import Geolocators
@@ -89,7 +90,7 @@ def reply(messages: Sequence[BaseMessage], given: dict[str, Any]) -> AIMessage:
         return calling(("find_place", {"name": BROKEN}))
     offered = str(given["tools"])
     if "please ask" in whole and "ask_analyst" in offered and "The analyst" not in whole:
-        question = {"question": f"Is it {TOWN}?", "options": [TOWN, "no"]}
+        question: dict[str, JsonValue] = {"question": f"Is it {TOWN}?", "options": [TOWN, "no"]}
         return calling(("ask_analyst", question))
     if "It looks like" not in whole:
         return calling(
@@ -97,7 +98,7 @@ def reply(messages: Sequence[BaseMessage], given: dict[str, Any]) -> AIMessage:
             ("read_metadata", {"photo_id": hashlib.sha256(PHOTO).hexdigest()}),
             text=f"It looks like {TOWN}.",
         )  # fmt: skip
-    ids = sorted(set(re.findall(r"\be[0-9a-f]{10}\b", whole)))
+    ids: list[JsonValue] = [*sorted(set(re.findall(r"\be[0-9a-f]{10}\b", whole)))]
     why = f"the Zwieselturm at {LATITUDE}, {LONGITUDE}"
     return calling(("commit_location", {"evidence_ids": ids[:5], "reason": why}), text=TOWN)
 

@@ -379,7 +379,7 @@ def test_commands_that_cannot_tell_less_refuse(
     (tmp_path / "p.jpg").write_bytes(PHOTO)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRATICULE_DISCLOSURE", "region")
-    assert main(command) == 2
+    assert main(list(command)) == 2
     assert "GRATICULE_DISCLOSURE is region" in capsys.readouterr().err
 
 
