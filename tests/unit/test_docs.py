@@ -216,7 +216,9 @@ def test_yaml_is_yaml(block: Block) -> None:
 def test_python_compiles_and_what_it_imports_is_there(block: Block) -> None:
     tree = ast.parse(block.text)
     if block.listed(NOT_RUN):
-        nodes = [one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        nodes: list[ast.stmt] = [
+            one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom)
+        ]
         exec(compile(ast.Module(nodes, []), block.name, "exec"), {})
 
 
