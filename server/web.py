@@ -10,17 +10,31 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
+from agent.page_settings import PageSettings
 from agent.sessions import Sessions
 from geo.errors import UnavailableError
 from server import web_files, web_said
 
 PATH = "/page"
+POLICY = (
+    "default-src 'self'",
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'",  # Vue compiles templates in the browser
+    "style-src 'self' 'unsafe-inline'",
+    "font-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+)
+"""What else could load or send anything is shut, should a text ever become markup."""
 
 
 def mount_page(app: FastAPI, sessions: Sessions) -> None:
@@ -63,6 +77,7 @@ class Page:
         self.sessions = sessions
         self._inner: FastAPI | None = None
         self._begun = asyncio.Lock()
+        self._policy = policy_of(sessions.settings.page)
         self._stack = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +90,16 @@ class Page:
             if self._inner is None:
                 self._inner = await self._begin()
         scope["graticule.sessions"] = self.sessions
-        await self._inner(scope, receive, send)
+        await self._inner(scope, receive, self._guarded(send))
+
+    def _guarded(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("content-security-policy", self._policy)
+            await send(message)
+
+        return sending
 
     async def _begin(self) -> FastAPI:
         inner = await run_in_threadpool(_host)
@@ -86,6 +110,13 @@ class Page:
         """End what was begun."""
         self._inner = None
         await self._stack.aclose()
+
+
+def policy_of(page: PageSettings) -> str:
+    """Return the Content-Security-Policy: the page asks nobody but this server and its tiles."""
+    urls = [urlsplit(layer.url) for layer in page.tiles]
+    hosts = [f"{url.scheme}://{url.netloc.replace('{s}', '*')}" for url in urls if url.netloc]
+    return "; ".join((*POLICY, " ".join(("img-src 'self' data: blob:", *sorted(set(hosts))))))
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """The answer on the page: where, how sure, what else it could be, and that it is a lead."""
 
+from collections.abc import Callable, Sequence
+
 from agent.answer import Answer
 from agent.report_format import digits_for, distance, percent
 from agent.report_page import STATUS_WORDS, headline_of
@@ -15,14 +17,18 @@ def coordinate_of(answer: Answer) -> str:
     return f"{answer.latitude:.{digits}f}, {answer.longitude:.{digits}f}"
 
 
-def answer_card(answer: Answer, story: Story) -> None:
-    """Show the answer that holds: the head of the workspace."""
+def answer_card(answer: Answer, story: Story, revisions: Callable[[], object]) -> None:
+    """Show the answer that holds: the head of the workspace.
+
+    Args:
+        answer: to show.
+        story: that it stands in.
+        revisions: shows the answers to choose from.
+    """
     word, note = STATUS_WORDS[answer.status]
     with el("div", "answer-head"):
         with el("div", "answer-title"):
             pill(word, answer.status)
-            if answer.revision > 1:
-                el("span", "revision", f"revision {answer.revision}")
             if story.fresh:
                 el("span", "revision stale", "a newer one is being worked out")
         el("h2", "headline", headline_of(answer))
@@ -32,6 +38,7 @@ def answer_card(answer: Answer, story: Story) -> None:
         else:
             el("p", "soft", note)
         _shares(answer)
+        revisions()
     el("p", "caution", answer.caution, role="note")
 
 
@@ -63,12 +70,20 @@ def _shares(answer: Answer) -> None:
                 el("span", "", f"{country_name(code) or code} {percent(share)}")
 
 
-def answer_line(answer: Answer) -> None:
-    """Show an answer as one turn of the conversation."""
+def answer_line(answer: Answer, told: Sequence[str], again: Callable[[], object]) -> None:
+    """Show an answer as one turn of the conversation.
+
+    Args:
+        answer: to show.
+        told: what it changed and why, in sentences.
+        again: called to show it in the workspace.
+    """
     word, note = STATUS_WORDS[answer.status]
     with el("div", "turn-head"):
         pill(word, answer.status)
         el("span", "soft", f"Answer {answer.revision}" if answer.revision > 1 else "Answer")
+        button("Show", again, "small quiet", aria_label=f"Show answer {answer.revision}, its map "
+               "and its evidence")  # fmt: skip
     el("p", "turn-headline", headline_of(answer))
     coordinate = coordinate_of(answer)
     if coordinate and answer.radii:
@@ -80,4 +95,6 @@ def answer_line(answer: Answer) -> None:
                f"95 % within {distance(answer.radii.km_95)}")  # fmt: skip
     else:
         el("p", "soft", note)
+    for one in filter(None, told):
+        el("p", "turn-change", one)
     el("p", "turn-lead soft", answer.caution)

@@ -1,4 +1,4 @@
-"""Forking a session from any step, and comparing it with another one."""
+"""Forking a session from any step."""
 
 from typing import Any
 
@@ -10,7 +10,6 @@ from server.web_acts import Acts
 from server.web_elements import button, el
 
 VALUE = "(e) => emit(e.target.value)"
-MOST_OTHERS = 60
 
 
 class ForkBox:
@@ -90,53 +89,3 @@ class ForkBox:
 
     def _named(self, event: Any) -> None:
         self.name = str(event.args)
-
-
-class CompareBox:
-    """The dialog that holds two answers side by side."""
-
-    def __init__(self, acts: Acts, info: SessionInfo) -> None:
-        self.acts, self.info, self._other = acts, info, ""
-        self._known: list[SessionInfo] = []
-        with dialogs.dialog("compare", "Compare with another session"):
-            with el("div", "fields"):
-                el("label", "", "With", for_="compare-with")
-                self._with: Element = el("select", "field", id="compare-with")
-                self._with.on("change", self._compare, js_handler=VALUE)
-            self._view = el("div", "compared", id="compared")
-
-    async def refresh(self) -> None:
-        """Read anew which sessions there are, its own branches first."""
-        found = await self.acts.do(lambda: self.acts.sessions.search("", MOST_OTHERS)) or []
-        others = [one for one in found if one.id != self.info.id]
-        others.sort(key=lambda one: not self._kin(one))
-        if others == self._known:
-            return
-        self._known = others
-        with self.acts.client:
-            self._with.clear()
-            with self._with:
-                el("option", "", "choose a session", value="")
-                for one in others:
-                    mark = "branch: " if self._kin(one) else ""
-                    el("option", "", f"{mark}{one.name or one.id[:8]}", value=one.id)
-        self.acts.choose("compare-with", self._other)
-
-    def _kin(self, other: SessionInfo) -> bool:
-        family = {self.info.id, self.info.parent} - {""}
-        return other.parent in family or other.id in family
-
-    async def _compare(self, event: Any) -> None:
-        self._other = str(event.args)
-        keys = (self.info.id, self._other)
-        sessions = self.acts.sessions
-        if not keys[1]:
-            return
-        pair = await self.acts.do(
-            lambda: [(sessions.get(key), sessions.answer(key)) for key in keys]
-        )
-        if pair:
-            with self.acts.client:
-                self._view.clear()
-                with self._view:
-                    dialogs.compare_view(*pair)

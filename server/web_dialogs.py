@@ -6,12 +6,8 @@ from typing import Any
 
 from nicegui.element import Element
 
-from agent.answer import Answer
 from agent.recipes import RECIPES
-from agent.report_format import distance, percent
-from agent.report_page import headline_of
 from agent.session_records import Moment, SessionInfo, SessionOptions
-from server.web_answer import coordinate_of
 from server.web_elements import button, el
 
 EXPORTS = {
@@ -172,66 +168,6 @@ def moment_words(moment: Moment) -> str:
         return f"answer {moment.revision} ({after})"
     node = moment.next[0]
     return f"{after}, before {_NODES.get(node) or node.replace('_', ' ')}"
-
-
-def compare_view(
-    first: tuple[SessionInfo, Answer | None], second: tuple[SessionInfo, Answer | None]
-) -> None:
-    """Show two answers side by side, and what only one of them rests on."""
-    (_, one), (_, two) = first, second
-    if one and two and None not in (one.latitude, one.longitude, two.latitude, two.longitude):
-        from geo.sphere import distance_km
-
-        assert one.latitude is not None and one.longitude is not None  # noqa: PT018
-        assert two.latitude is not None and two.longitude is not None  # noqa: PT018
-        km = float(distance_km(one.latitude, one.longitude, two.latitude, two.longitude))
-        apart = (
-            f"The answers lie {distance(km)} apart." if km else "Both answers are the same point."
-        )
-        el("p", "apart", apart)
-    with el("div", "compare"):
-        for info, answer in (first, second):
-            with el("section", "compare-side", aria_label=info.name or info.id[:8]):
-                el("h3", "", info.name or info.id[:8])
-                _compared(answer)
-    if one and two:
-        _differences(one, two)
-
-
-def _compared(answer: Answer | None) -> None:
-    if answer is None:
-        el("p", "soft", "No answer yet.")
-        return
-    el("p", "turn-headline", headline_of(answer))
-    rows = {"Coordinate": coordinate_of(answer) or "none", "Status": answer.status}
-    if answer.radii:
-        rows["50 / 80 / 95 %"] = " / ".join(
-            distance(km) for km in (answer.radii.km_50, answer.radii.km_80, answer.radii.km_95)
-        )
-    rows |= {"Recipe": answer.recipe, "Driver": answer.driver, "Steps": str(len(answer.steps)),
-             "Evidence": str(len(answer.evidence)),
-             "Withdrawn": str(len(answer.withdrawn))}  # fmt: skip
-    shares = sorted(answer.countries.items(), key=lambda pair: -pair[1])[:3]
-    rows["Countries"] = ", ".join(f"{code} {percent(share)}" for code, share in shares) or "none"
-    with el("dl", "pairs-list"):
-        for key, value in rows.items():
-            el("dt", "", key)
-            el("dd", "", value)
-
-
-def _differences(one: Answer, two: Answer) -> None:
-    held = [{item.id: item for item in answer.evidence if item.id not in answer.withdrawn}
-            for answer in (one, two)]  # fmt: skip
-    for title, mine, other in (("Only the first rests on", held[0], held[1]),
-                               ("Only the second rests on", held[1], held[0])):  # fmt: skip
-        found = [item for key, item in mine.items() if key not in other]
-        el("h3", "", title)
-        if not found:
-            el("p", "soft", "Nothing.")
-            continue
-        with el("ul", "plain"):
-            for item in found:
-                el("li", "", f"{item.tool}: {item.summary}")
 
 
 def session_fields(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from agent.answer import Answer
+from agent.answer import Answer, Verdict
 from agent.effect_words import LEAST_BITS, effect_words
 from agent.report_format import distance, percent
 from agent.report_page import MOST_BITS
@@ -12,57 +12,62 @@ from server.web_story import Story, Told
 from server.web_words import tool_words, withheld_words
 
 MOST_ROWS = 200
+Challenge = Callable[[str, bool], object]
 
 
-def evidence_panel(story: Story, busy: bool, challenge: Callable[[str, bool], object]) -> None:
+def evidence_panel(story: Story, busy: bool, challenge: Challenge) -> None:
     """Show all evidence, the newest answer's effects, and buttons that withdraw or restore it.
 
     Args:
         story: of the session.
-        busy: whether a run goes on; nothing can be challenged then.
+        busy: whether a run goes on, or an earlier answer is shown; nothing can be challenged then.
         challenge: called with an evidence id and whether it is to count.
     """
     if not story.evidence:
         el("p", "empty", withheld_words(story.answer) or "Nothing has been found yet.")
         return
     answer = story.answer
-    withdrawn = set(answer.withdrawn) if answer else set()
-    effects = {one.evidence_id: one for one in answer.contributions} if answer else {}
-    longest = min(MOST_BITS, max((abs(one.bits) for one in effects.values()), default=1.0))
+    effects = {one.evidence_id: one.bits for one in answer.contributions} if answer else {}
+    longest = max(1.0, min(MOST_BITS, max(map(abs, effects.values()), default=1.0)))
     el("p", "soft panel-note", "Withdraw what you do not believe: the answer is worked out anew "
        "without it, and you can restore it.")  # fmt: skip
     with el("ol", "rows", aria_label="Evidence"):
         for key, told in story.evidence.items():
-            effect = effects.get(key)
-            bits = effect.bits if effect else None
-            _evidence_row(key, told, bits, max(longest, 1.0), key in withdrawn, busy, challenge)
+            gone = key in story.withdrawn
+            row = el("li", f"row{' gone' if gone else ''}", data_ev=key, id=f"evidence-{key}",
+                     tabindex=-1)  # fmt: skip
+            with row:
+                el("b", "row-number mono", str(told.number))
+                with el("div", "row-main"):
+                    _evidence_words(key, told, story)
+                    if key in effects and not gone:
+                        _effect(effects[key], longest)
+                if float(told.data.get("weight") or 0) > 0 or gone:
+                    _challenge(key, told.number, gone, busy, challenge)
 
 
-def _evidence_row(
-    key: str, told: Told, bits: float | None, longest: float, gone: bool, busy: bool,
-    challenge: Callable[[str, bool], object],
-) -> None:  # fmt: skip
+def _evidence_words(key: str, told: Told, story: Story) -> None:
     data = told.data
-    row = el("li", f"row{' gone' if gone else ''}", data_ev=key, id=f"evidence-{key}",
-             tabindex=-1)  # fmt: skip
-    with row:
-        el("b", "row-number mono", str(told.number))
-        with el("div", "row-main"):
-            el("p", "row-text", str(data.get("summary")))
-            with el("p", "row-facts soft"):
-                weight = float(data.get("weight") or 0)
-                el("span", "", tool_words(str(data.get("tool"))))
-                el("span", "", f"weight {weight:g}" if weight else "shown without any effect")
-                named = _countries(data.get("countries") or {})
-                if named:
-                    el("span", "", named)
-                el("span", "mono", key)
-            if bits is not None and not gone:
-                _effect(bits, longest)
-        if float(data.get("weight") or 0) > 0 or gone:
-            verb = "Restore" if gone else "Withdraw"
-            button(verb, lambda: challenge(key, gone), "small quiet", disabled=busy,
-                   aria_label=f"{verb} evidence {told.number}")  # fmt: skip
+    if key in story.withdrawn:
+        back = "taken back: you said otherwise later" if key in story.taken_back else "withdrawn"
+        el("p", "row-gone", back)
+    el("p", "row-text", str(data.get("summary")))
+    weight = float(data.get("weight") or 0)
+    facts = [
+        tool_words(str(data.get("tool"))),
+        f"weight {weight:.2g}" if weight else "shown without any effect",
+        _countries(data.get("countries") or {}),
+    ]
+    with el("p", "row-facts soft"):
+        for fact in filter(None, facts):
+            el("span", "", fact)
+        el("span", "mono", key)
+
+
+def _challenge(key: str, number: int, gone: bool, busy: bool, challenge: Challenge) -> None:
+    verb = "Restore" if gone else "Withdraw"
+    button(verb, lambda: challenge(key, gone), "small quiet", disabled=busy,
+           aria_label=f"{verb} evidence {number}")  # fmt: skip
 
 
 def _effect(bits: float, longest: float) -> None:
@@ -90,25 +95,10 @@ def candidates_panel(story: Story) -> None:
         return
     with el("ol", "rows", aria_label="Candidates"):
         for number, one in enumerate(verdicts[:MOST_ROWS], start=1):
-            spot = one.candidate
-            kept = "kept" if one.kept else "dropped"
-            with el("li", f"row {kept}", data_ev=one.evidence_id):
+            with el("li", f"row {_fate(one)}", data_ev=one.evidence_id):
                 el("b", "row-number mono", str(number))
                 with el("div", "row-main"):
-                    el("p", "row-text", spot.label or spot.source)
-                    with el("p", "row-facts soft"):
-                        el("span", f"fate {kept}", kept)
-                        el("span", "", one.reason)
-                    with el("p", "row-facts soft"):
-                        place = f"{spot.latitude:.4f}, {spot.longitude:.4f}"
-                        el("button", "inline mono", place, type="button",
-                           data_go=f"{spot.latitude},{spot.longitude}",
-                           aria_label=f"Show candidate {number} on the map")  # fmt: skip
-                        away = _away(answer, spot.latitude, spot.longitude)
-                        if away:
-                            el("span", "", away)
-                        el("span", "", f"score {percent(spot.score)}")
-                        el("span", "", f"evidence #{story.number(one.evidence_id) or '?'}")
+                    _candidate(story, answer, number, one)
     if len(verdicts) > MOST_ROWS:
         el("p", "soft", f"{len(verdicts) - MOST_ROWS} more are in the exports.")
     if answer.rejected:
@@ -117,6 +107,27 @@ def candidates_panel(story: Story) -> None:
             with el("ul", "plain"):
                 for gone in answer.rejected[:MOST_ROWS]:
                     el("li", "", f"{gone.value!r}: {gone.reason}")
+
+
+def _fate(one: Verdict) -> str:
+    return "kept" if one.kept else "dropped"
+
+
+def _candidate(story: Story, answer: Answer, number: int, one: Verdict) -> None:
+    spot = one.candidate
+    el("p", "row-text", spot.label or spot.source)
+    with el("p", "row-facts soft"):
+        el("span", f"fate {_fate(one)}", _fate(one))
+        el("span", "", one.reason.removeprefix("dropped: "))
+    with el("p", "row-facts soft"):
+        place = f"{spot.latitude:.4f}, {spot.longitude:.4f}"
+        el("button", "inline mono", place, type="button",
+           data_go=f"{spot.latitude},{spot.longitude}",
+           aria_label=f"Show candidate {number} on the map")  # fmt: skip
+        if "from" not in one.reason:
+            el("span", "", _away(answer, spot.latitude, spot.longitude))
+        el("span", "", f"score {percent(spot.score)}")
+        el("span", "", f"evidence #{story.number(one.evidence_id) or '?'}")
 
 
 def _away(answer: Answer, latitude: float, longitude: float) -> str:

@@ -20,6 +20,28 @@ EDGE_DEG = 85.0
 """Web Mercator ends there."""
 
 
+LEGEND = {
+    "answer": "answer, 50 / 80 / 95 %", "rings": "where belief lies so far", "kept": "kept",
+    "dropped": "dropped", "open": "not judged yet", "alternative": "alternative",
+    "cluster": "cluster", "claimed": "claimed by the file", "inside": "drawn: there",
+    "outside": "drawn: not there", "shaded": "belief by country",
+}  # fmt: skip
+
+
+def legend_of(data: dict[str, Any]) -> dict[str, str]:
+    """Return what is on the map, and what it means; nothing that is not there."""
+    fates = {one["fate"] for one in data["candidates"]}
+    shown = {
+        "answer": data["answer"], "rings": data["rings"] and not data["answer"],
+        "kept": "kept" in fates, "dropped": "dropped" in fates, "open": "open" in fates,
+        "alternative": data["alternatives"], "cluster": data["clusters"],
+        "claimed": data["claimed"], "shaded": data["countries"],
+        "inside": any(one["inside"] for one in data["regions"]),
+        "outside": any(not one["inside"] for one in data["regions"]),
+    }  # fmt: skip
+    return {kind: words for kind, words in LEGEND.items() if shown[kind]}
+
+
 def map_data(story: Story) -> dict[str, Any]:
     """Return everything to be drawn for a story, latitudes and longitudes in degrees."""
     answer = None if story.fresh else story.answer

@@ -1,26 +1,46 @@
 """The photo with its clue boxes, and the pictures that tools drew of pairs."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.report_model import LETTERS, MOST_CLUES
 from agent.sessions import Sessions
 from geo.errors import GeolocationError
-from server.web_elements import el
-from server.web_story import Story
+from server.web_elements import button, el
+from server.web_story import Story, Told
 from server.web_words import withheld_words
+from tools.photos import Photo
 
 Frame = tuple[str, str, str, str]
 """Number or letter, evidence id, what it is, CSS position."""
+Look = Callable[[str], object]
+LENS_KEYS = "Picture under a lens: arrow keys move it, plus and minus zoom, Escape hides it"
 
 
-def photo_panel(sessions: Sessions, story: Story, photo_id: str) -> None:
-    """Show the photo with a frame around everything that evidence was read from."""
+def photo_panel(
+    sessions: Sessions, story: Story, photos: Sequence[str], shown: str, look: Look
+) -> None:
+    """Show one of the place's photos, framed where evidence was read, and thumbnails of all.
+
+    Args:
+        sessions: with the photos.
+        story: of the session.
+        photos: ids, the one to locate first.
+        shown: id of the one to show; the first where it is none of them.
+        look: called with the id of the one to show instead.
+    """
+    if not photos:
+        el("p", "empty", "No photo yet.")
+        return
+    shown = shown if shown in photos else photos[0]
+    if len(photos) > 1:
+        _thumbnails(story, photos, shown, look)
     try:
-        photo = sessions.photos.get(photo_id)
+        photo = sessions.photos.get(shown)
     except GeolocationError:
         el("p", "missing", "The photo is no longer in the store.")
         return
-    frames = frames_of(story, photo.width, photo.height)
+    frames = frames_of(story, photo)
     with el("div", "tools-row"):
         el("button", "button small", "Lens", type="button", data_act="lens",
            data_frame="photo-frame", aria_pressed="true")  # fmt: skip
@@ -28,13 +48,29 @@ def photo_panel(sessions: Sessions, story: Story, photo_id: str) -> None:
             el("button", "button small", "Frames", type="button", data_act="boxes",
                aria_pressed="true")  # fmt: skip
         el("span", "soft", f"{photo.name or 'photo'} · {photo.width} × {photo.height} px")
+    _framed(photo, frames, first=shown == photos[0])
+
+
+def _thumbnails(story: Story, photos: Sequence[str], shown: str, look: Look) -> None:
+    with el("div", "photo-tabs", role="group", aria_label="Photos of the place"):
+        for number, one in enumerate(photos, start=1):
+            what = "to locate" if number == 1 else "further view"
+            with button("", lambda one=one: look(one), "photo-tab", aria_pressed=str(
+                one == shown).lower(), aria_label=f"Photo {number}, {what}"):  # fmt: skip
+                el("img", "", src=f"/page/files/photos/{one}?side=160", alt="")
+                el("span", "", f"{number} · {what}")
+
+
+def _framed(photo: Photo, frames: Sequence[Frame], *, first: bool) -> None:
     with el("div", "photo-wrap"):
-        frame = el("figure", "photo-frame lensed", id="photo-frame", data_lens=True)
+        frame = el("figure", "photo-frame lensed", id="photo-frame", data_lens=True, tabindex=0,
+                   role="group", aria_label=LENS_KEYS)  # fmt: skip
         frame.style(f"--ratio:{photo.width / photo.height:.4f}")
         with frame:
             source = f"/page/files/photos/{photo.id}"
+            what = "The photo to locate" if first else "Another photo of the place"
             el("img", "", src=f"{source}?side=1400", data_full=f"{source}?side=4096",
-               alt=f"The photo to locate, {photo.name or 'without a name'}")  # fmt: skip
+               alt=f"{what}, {photo.name or 'without a name'}")  # fmt: skip
             for mark, evidence, what, style in frames:
                 _frame(mark, evidence, what, style)
     if frames:
@@ -55,24 +91,34 @@ def _frame(mark: str, evidence: str, what: str, style: str) -> None:
         el("b", "", mark, aria_hidden="true")
 
 
-def frames_of(story: Story, width: int, height: int) -> list[Frame]:
-    """Return the frames of a photo of so many pixels: evidence's boxes, then the prior's clues."""
-    clues = _clues(story)
+def frames_of(story: Story, photo: Photo) -> list[Frame]:
+    """Return the frames of a photo: evidence's boxes, then what the prior says it saw."""
+    size = (photo.width, photo.height)
+    first = not story.photos or photo.id == story.photos[0]
+    clues = _clues(story) if first else []
     found = []
     for key, told in story.evidence.items():
         if told.data.get("tool") == "prior" and clues:
             continue  # its clues have frames of their own
-        style = _style(told.data.get("box"), width, height)
-        if style:
+        style = _style(told.data.get("box"), *size)
+        if style and photo_of(story, told) == photo.id:
             found.append((str(told.number), key, str(told.data.get("summary")), style))
     for letter, clue in zip(LETTERS, clues[:MOST_CLUES], strict=False):
         box = clue.get("box") or {}
-        style = _style({side: float(box[side]) * (width if side in ("left", "right") else height)
-                        for side in box}, width, height)  # fmt: skip
+        style = _style({side: float(box[side]) * size[side in ("top", "bottom")]
+                        for side in box}, *size)  # fmt: skip
         if style:
             what = f"The model says it saw: {clue.get('what')}"
             found.append((letter, f"clue-{letter}", what, style))
     return found
+
+
+def photo_of(story: Story, told: Told) -> str:
+    """Return the photo that a piece of evidence was read on: by default the one to locate."""
+    step = story.steps.get(str(told.data.get("call_id"))) or {}
+    named = str((step.get("arguments") or {}).get("photo_id") or "").strip().lower()
+    known = next((one for one in story.photos if named and one.startswith(named)), named)
+    return known or (story.photos[0] if story.photos else "")
 
 
 def _clues(story: Story) -> list[dict[str, Any]]:
@@ -119,7 +165,8 @@ def pairs_panel(story: Story) -> None:
                    data_frame=name, aria_pressed="true",
                    aria_label=f"Lens over picture {index + 1}")  # fmt: skip
                 el("span", "soft", f"step {step.get('number')}")
-            with el("div", "pair-frame lensed", id=name, data_lens=True):
+            with el("div", "pair-frame lensed", id=name, data_lens=True, tabindex=0,
+                    role="group", aria_label=LENS_KEYS):  # fmt: skip
                 source = f"/page/files/photos/{picture['photo_id']}"
                 el("img", "", src=f"{source}?side=1400", data_full=f"{source}?side=4096",
                    loading="lazy", alt=str(picture.get("caption")))  # fmt: skip

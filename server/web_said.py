@@ -14,7 +14,8 @@ from geo.errors import InputError
 from server.context import context_of
 from server.intake import File, base_name, read_request
 from server.locating import intake_of
-from server.locating_words import LONGEST_WORDS, Kept
+from server.locating_words import LONGEST_WORDS
+from server.storable import Kept
 from tools.evidence import Record
 
 router = APIRouter(prefix="/page/files", include_in_schema=False)

@@ -1,7 +1,7 @@
 """What a session's events add up to, as the page shows it: pure data, no element."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class Story:
         regions: GeoJSON that the person drew.
         question: what the model waits for; empty where it does not.
         photo: `photo` event of the first photo.
+        photos: ids of the place's photos that were said so far, the one to locate first.
+        withdrawn: ids of evidence that does not count: the person said so, or took it back.
+        taken_back: those of them that the person took back by saying something else.
+        ends: number of the event with each answer, first to latest.
         status: of the latest run.
         spent: of the latest run, as its budget counts.
     """
@@ -55,6 +59,10 @@ class Story:
     regions: list[dict[str, Any]] = field(default_factory=list)
     question: dict[str, Any] = field(default_factory=dict)
     photo: dict[str, Any] = field(default_factory=dict)
+    photos: list[str] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
+    taken_back: set[str] = field(default_factory=set)
+    ends: list[int] = field(default_factory=list)
     status: str = "new"
     spent: dict[str, Any] = field(default_factory=dict)
     budget: dict[str, Any] = field(default_factory=dict)
@@ -88,9 +96,16 @@ class Story:
     def _take_message(self, data: dict[str, Any]) -> None:
         if region := data.get("region"):
             self.regions.append(region)
+        self._look(data.get("photos") or ())
+        self.withdrawn |= set(data.get("withdraw") or ())
+        self.withdrawn -= set(data.get("restore") or ())
 
     def _take_photo(self, data: dict[str, Any]) -> None:
         self.photo = self.photo or data
+        self._look([str(data.get("photo_id"))] if data.get("photo_id") else [])
+
+    def _look(self, photos: Iterable[str]) -> None:
+        self.photos += [one for one in photos if one not in self.photos]
 
     def _take_tool_call(self, data: dict[str, Any]) -> None:
         self.pending[str(data.get("id"))] = data
@@ -99,6 +114,11 @@ class Story:
         call = str(data.get("call_id"))
         self.pending.pop(call, None)
         self.steps[call] = data
+        found = data.get("data")
+        back = found.get("taken_back") if isinstance(found, dict) else None
+        if isinstance(back, list):
+            self.taken_back |= set(map(str, back))
+            self.withdrawn |= set(map(str, back))
 
     def _take_evidence(self, data: dict[str, Any]) -> None:
         key = str(data["id"])
@@ -129,6 +149,10 @@ class Story:
         self.pending.clear()
 
     def _take_answer(self, data: dict[str, Any]) -> None:
-        self.answers.append(Answer.model_validate_json(json.dumps(data)))
+        answer = Answer.model_validate_json(json.dumps(data))
+        self.answers.append(answer)
+        self.ends.append(self.last)
+        self.withdrawn = set(answer.withdrawn)
+        self._look(answer.photos or (answer.photo_id,))
         self.status, self.fresh = "idle", False
         self.pending.clear()

@@ -5,12 +5,14 @@ from typing import Any
 
 from nicegui.element import Element
 
-from agent.event_words import line, prior_lines, reply_line, words_of
+from agent.event_words import line, reply_line, words_of
 from agent.model_use import said_of
-from agent.report_format import duration, pretty
+from agent.report_format import duration
 from agent.trace import Event
 from server.web_answer import answer_line
 from server.web_elements import button, el, set_attribute, set_text
+from server.web_revisions import change_words, said_words
+from server.web_steps import asked_words, step_box, token_words
 from server.web_story import Story
 from server.web_words import tool_words
 
@@ -18,7 +20,6 @@ QUIET = frozenset({"setup", "photo", "node", "tool_call", "tool_result", "eviden
                    "answer", "message", "reply", "question", "model_call", "model_reply",
                    "stopped", "error", "resumed", "fork", "trajectory"})  # fmt: skip
 """Kinds of events that have a shape of their own here, or none; others are told in a line."""
-LONGEST_DATA = 6000
 
 
 class Talk:
@@ -29,6 +30,7 @@ class Talk:
         story: has taken in the event before this does.
         fork: called with the number of the step to branch off after.
         reply: called with the answer to a question.
+        again: called with the index of the answer to show in the workspace.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class Talk:
         story: Story,
         fork: Callable[[int], object],
         reply: Callable[[str], object],
+        again: Callable[[int], object],
     ) -> None:
         self.turns, self.story, self._fork, self._reply = turns, story, fork, reply
+        self._again = again
+        self._seen: set[str] = set()
         self._work: Element | None = None
         self._steps: Element | None = None
         self._title: Element | None = None
@@ -66,7 +71,9 @@ class Talk:
         if region := data.get("region"):
             inside = (region.get("properties") or {}).get("inside") is not False
             told.append("Drawn area: taken there" if inside else "Drawn area: not there")
-        self._person(str(data.get("text") or ""), data.get("photos") or (), told)
+        photos = [one for one in data.get("photos") or () if one not in self._seen]
+        self._seen.update(photos)
+        self._person(str(data.get("text") or ""), photos, told)
 
     def _show_reply(self, data: dict[str, Any]) -> None:
         reply = data.get("reply")
@@ -106,7 +113,7 @@ class Talk:
             with self._rows[key], el("div", "step-line"):
                 el("span", "step-dot", aria_hidden="true")
                 el("span", "step-tool", tool_words(str(data.get("tool"))))
-                el("span", "step-text soft", _asked(data.get("args")))
+                el("span", "step-text soft", asked_words(data.get("args")))
 
     def _show_tool_result(self, data: dict[str, Any]) -> None:
         row = self._rows.pop(str(data.get("call_id")), None)
@@ -118,43 +125,8 @@ class Talk:
         self._count += 1
         self._seconds += float(data.get("seconds") or 0)
         with row:
-            self._step(data)
+            step_box(data, self.story, self._refs, self._fork)
         self._retitle()
-
-    def _step(self, data: dict[str, Any]) -> None:
-        outcome = str(data.get("outcome"))
-        with el("details", f"step-box {outcome}", id=f"step-{data.get('number')}"):
-            with el("summary", "step-line"):
-                el("span", "step-dot", aria_hidden="true")
-                el("span", "step-tool", tool_words(str(data.get("tool"))))
-                el("span", "step-text", _gist(data))
-                if outcome != "ok":
-                    el("span", "step-outcome", outcome)
-                el("span", "step-time", duration(float(data.get("seconds") or 0)))
-            with el("div", "step-body"):
-                self._step_body(data)
-
-    def _step_body(self, data: dict[str, Any]) -> None:
-        el("p", "step-full", str(data.get("text") or "Nothing was reported."))
-        if found := data.get("evidence_ids"):
-            with el("p", "refs"):
-                el("span", "soft", "Evidence ")
-                for key in found:
-                    number = self.story.number(str(key))
-                    self._refs[str(key)] = el(
-                        "button", "ref", f"#{number}" if number else str(key), type="button",
-                        data_show=key, data_ev=key,
-                    )  # fmt: skip
-        for picture in data.get("pictures") or ():
-            with el("figure", "step-picture"):
-                el("img", "", src=f"/page/files/photos/{picture['photo_id']}?side=480",
-                   alt=str(picture.get("caption")), loading="lazy")  # fmt: skip
-        _folded("Arguments", data.get("arguments"))
-        _folded("Result as data", data.get("data"))
-        number = int(data.get("number") or 0)
-        with el("p", "step-acts"):
-            el("span", "soft mono", str(data.get("call_id")))
-            button("Fork after this step", lambda: self._fork(number), "small quiet")
 
     def _show_model_reply(self, data: dict[str, Any]) -> None:
         took = [data.get("tokens_in"), data.get("tokens_out")]
@@ -166,7 +138,7 @@ class Talk:
                 el("span", "step-dot", aria_hidden="true")
                 el("span", "step-tool", "Model")
                 el("span", "step-text", line(said, 160) if said else reply_line(data))
-                el("span", "step-time", _tokens(sum(int(one) for one in took if one)))
+                el("span", "step-time", token_words(sum(int(one) for one in took if one)))
             with el("div", "step-body"):
                 el("p", "soft", reply_line(data))
                 if said:
@@ -208,9 +180,12 @@ class Talk:
 
     def _show_answer(self, data: dict[str, Any]) -> None:
         self._finish("")
-        answer = self.story.answers[-1]
+        index = len(self.story.answers) - 1
+        answer = self.story.answers[index]
+        changed = change_words(self.story, index)
+        told = [said_words(answer.because), f"Against answer {index}: {changed}." * bool(changed)]
         with self._turn("answer", "Graticule"):
-            answer_line(answer)
+            answer_line(answer, told, lambda: self._again(index))
 
     def _show_stopped(self, data: dict[str, Any]) -> None:
         self._finish("Stopped, partial")
@@ -256,7 +231,7 @@ class Talk:
 
     def _retitle(self, end: str = "") -> None:
         if self._title is not None:
-            tokens = f" · {_tokens(self._tokens)}" if self._tokens else ""
+            tokens = f" · {token_words(self._tokens)}" if self._tokens else ""
             count = f"{self._count} step{'' if self._count == 1 else 's'}"
             told = f"{count} · {duration(self._seconds)}{tokens}"
             set_text(self._title, f"{end}: {told}" if end else told)
@@ -273,32 +248,3 @@ class Talk:
 
     def _numbers(self, keys: Any) -> str:
         return ", ".join(f"#{self.story.number(str(key)) or key}" for key in keys)
-
-
-def _asked(args: Any) -> str:
-    """Return arguments in short, without the photo that nearly every call is about."""
-    if not isinstance(args, dict):
-        return ""
-    told = [f"{key} {line(value, 60)}" for key, value in args.items() if key != "photo_id"]
-    return line(", ".join(told), 90)
-
-
-def _gist(data: dict[str, Any]) -> str:
-    if data.get("tool") == "prior" and isinstance(found := data.get("data"), dict):
-        return prior_lines(found)[0]
-    return line(data.get("text"), 160)
-
-
-def _tokens(count: int) -> str:
-    return f"{count:,} tokens"
-
-
-def _folded(title: str, data: Any) -> None:
-    if not data:
-        return
-    text = pretty(data)
-    if len(text) > LONGEST_DATA:
-        text = f"{text[:LONGEST_DATA]}\n… {len(text) - LONGEST_DATA:,} more: the trace holds them"
-    with el("details", "data"):
-        el("summary", "", title)
-        el("pre", "mono", text, tabindex=0)

@@ -70,7 +70,7 @@
     const zoom = map.getZoom();
     state.groups.near.clearLayers();
     state.land?.forEach((one) => one.setStyle({ opacity: 1, fillOpacity: 1 }));
-    if (zoom < 4.5 || state.data?.tiles) return;
+    if (zoom < 4.5 || state.plain === false) return;
     const bounds = map.getBounds().pad(0.35);
     const turn = Math.floor((map.getCenter().lng + 180) / 360) * 360;
     const west = Math.max(-180, bounds.getWest() - turn), east = Math.min(180, bounds.getEast() - turn);
@@ -146,6 +146,7 @@
       if (!node) return;
       if (evidence) node.dataset.ev = evidence;
       node.dataset.kind = kind;
+      if (title) { node.setAttribute("aria-label", title); node.setAttribute("role", "img"); }
     });
     return layer;
   }
@@ -168,7 +169,7 @@
       mark(L.polygon(ring.points, { className: `ring r${ring.percent}`, interactive: false, smoothFactor: 0 }), "", "ring")
         .addTo(found);
     for (const one of data.clusters || [])
-      L.polygon(one.points, { className: "cluster", interactive: true })
+      mark(L.polygon(one.points, { className: "cluster", interactive: true }), "", "cluster", one.title)
         .bindPopup(popup(one.title, one.lines)).addTo(found);
     for (const one of [...(data.candidates || [])].reverse()) {
       const made = L.circleMarker([one.lat, near(one.lon, mid)], {
@@ -177,7 +178,7 @@
       made.bindPopup(popup(one.title, one.lines), { maxWidth: 280 });
       made.on("mouseover", () => window.graticule.lit(one.ev));
       made.on("mouseout", () => window.graticule.lit(""));
-      mark(made, one.ev, one.fate).addTo(found);
+      mark(made, one.ev, one.fate, one.title).addTo(found);
     }
     for (const one of data.alternatives || [])
       icon([one.lat, near(one.lon, mid)], "alternative", one.title, one.lines).addTo(found);
@@ -237,9 +238,11 @@
       options.tiles.forEach((one, index) => { names[one.name] = state.tiled[index]; });
       L.control.layers(names, null, { position: "topright" }).addTo(map);
       map.on("baselayerchange", (event) => {
-        const plain = event.name === "Outlines";
+        const plain = state.plain = event.name === "Outlines";
         map.getPane("land").style.display = plain ? "" : "none";
         map.getPane("near").style.display = plain ? "" : "none";
+        map.getPane("towns").style.display = plain ? "" : "none";
+        if (plain) nearLand(map);
       });
       names["Outlines"].addTo(map);
     }

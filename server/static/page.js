@@ -136,28 +136,55 @@
     if (evidence) all(`[data-ev="${CSS.escape(evidence)}"]`).forEach((node) => node.classList.add("lit"));
   }
 
-  // The lens: a round window over a picture, twice or more its size.
-  function lens(event) {
-    const frame = event.target.closest?.("[data-lens]");
+  // The lens: a round window over a picture, by mouse, by tapping, or by arrow keys.
+  const at = { frame: null, x: 0.5, y: 0.5, zoom: 3 };
+  const hideLens = () => { const glass = one("#lens"); if (glass) glass.hidden = true; };
+
+  function drawLens() {
+    const picture = at.frame && one("img", at.frame);
+    if (!picture?.naturalWidth || !at.frame.classList.contains("lensed")) { hideLens(); return; }
     let glass = one("#lens");
-    if (!frame || event.pointerType === "touch" && event.type !== "pointerdown") { if (glass) glass.hidden = true; return; }
-    const picture = one("img", frame);
-    if (!picture?.naturalWidth || !frame.classList.contains("lensed")) { if (glass) glass.hidden = true; return; }
     if (!glass) {
       glass = document.createElement("div");
       glass.id = "lens"; glass.setAttribute("aria-hidden", "true");
       document.body.append(glass);
     }
-    const box = picture.getBoundingClientRect();
-    const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
-    if (x < 0 || x > 1 || y < 0 || y > 1) { glass.hidden = true; return; }
-    const zoom = +(frame.dataset.zoom || 3), size = 220;
+    const box = picture.getBoundingClientRect(), size = 220;
     glass.hidden = false;
-    glass.style.left = `${event.clientX - size / 2}px`;
-    glass.style.top = `${event.clientY - size / 2}px`;
+    glass.style.left = `${box.left + at.x * box.width - size / 2}px`;
+    glass.style.top = `${box.top + at.y * box.height - size / 2}px`;
     glass.style.backgroundImage = `url("${picture.dataset.full || picture.currentSrc}")`;
-    glass.style.backgroundSize = `${box.width * zoom}px ${box.height * zoom}px`;
-    glass.style.backgroundPosition = `${size / 2 - x * box.width * zoom}px ${size / 2 - y * box.height * zoom}px`;
+    glass.style.backgroundSize = `${box.width * at.zoom}px ${box.height * at.zoom}px`;
+    glass.style.backgroundPosition = `${size / 2 - at.x * box.width * at.zoom}px ${size / 2 - at.y * box.height * at.zoom}px`;
+  }
+
+  function lens(event) {
+    const touch = event.pointerType === "touch";
+    if (touch && event.type === "pointermove" && one("#lens")?.hidden !== false) return;
+    const frame = event.target.closest?.("[data-lens]"), picture = frame && one("img", frame);
+    const box = picture?.getBoundingClientRect();
+    const x = box ? (event.clientX - box.left) / box.width : -1, y = box ? (event.clientY - box.top) / box.height : -1;
+    if (x < 0 || x > 1 || y < 0 || y > 1) { if (!touch || event.type === "pointerdown") hideLens(); return; }
+    Object.assign(at, { frame, x, y });
+    drawLens();
+  }
+
+  function lensKey(event) {
+    const frame = event.target.closest?.("[data-lens]");
+    if (!frame || event.target !== frame) return false;
+    const step = event.shiftKey ? 0.1 : 0.03, glass = one("#lens");
+    const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+    const zooms = { "+": 1.25, "=": 1.25, "-": 0.8 };
+    if (event.key === "Escape" && glass && !glass.hidden) { hideLens(); return true; }
+    if (!moves[event.key] && !zooms[event.key]) return false;
+    if (at.frame !== frame) Object.assign(at, { frame, x: 0.5, y: 0.5 });
+    const [dx, dy] = moves[event.key] || [0, 0];
+    at.x = Math.min(1, Math.max(0, at.x + dx)); at.y = Math.min(1, Math.max(0, at.y + dy));
+    at.zoom = Math.min(8, Math.max(1.5, at.zoom * (zooms[event.key] || 1)));
+    frame.classList.add("lensed");
+    all(`[data-act=lens][data-frame="${frame.id}"]`).forEach((b) => b.setAttribute("aria-pressed", "true"));
+    drawLens();
+    return true;
   }
 
   // Tabs, as the ARIA practices have them.
@@ -208,6 +235,7 @@
       const frame = one(`#${button.dataset.frame}`);
       const on = frame?.classList.toggle("lensed");
       button.setAttribute("aria-pressed", String(!!on));
+      if (!on) hideLens();
     },
     boxes: (button) => {
       const off = one("#photo-frame")?.classList.toggle("no-boxes");
@@ -250,8 +278,9 @@
   });
   for (const type of ["pointerover", "focusin"])
     document.addEventListener(type, (event) => lit(event.target.closest?.("[data-ev]")?.dataset.ev || ""));
-  document.addEventListener("pointermove", lens, { passive: true });
-  document.addEventListener("scroll", () => { const glass = one("#lens"); if (glass) glass.hidden = true; }, { capture: true, passive: true });
+  for (const type of ["pointermove", "pointerdown"]) document.addEventListener(type, lens, { passive: true });
+  document.addEventListener("scroll", hideLens, { capture: true, passive: true });
+  document.addEventListener("focusout", (event) => { if (event.target === at.frame) hideLens(); });
 
   const keys = {
     "?": () => open("help"), m: () => one("#message")?.focus(), n: () => location.assign("/page/"),
@@ -267,6 +296,7 @@
       send();
       return;
     }
+    if (lensKey(event)) { event.preventDefault(); return; }
     const tab = event.target.closest?.("[role=tab]");
     if (tab) {
       const tabs = all("[role=tab]", tab.closest("[role=tablist]")), at = tabs.indexOf(tab);

@@ -11,7 +11,8 @@ from server.web_files import _outlines
 from server.web_map import map_data, ring_points
 from server.web_photo import frames_of, pairs_of
 from server.web_story import Story
-from tests.unit.report_samples import HOSTILE, located, region, undetermined
+from tests.unit.report_samples import HOSTILE, PHOTO, located, region, undetermined
+from tools.photos import Photo
 
 
 def told(*rows: tuple[EventKind, dict[str, Any]]) -> Story:
@@ -20,6 +21,10 @@ def told(*rows: tuple[EventKind, dict[str, Any]]) -> Story:
     for number, (kind, data) in enumerate(rows, start=1):
         story.add(Event(number=number, seconds=0, kind=kind, data=data, previous="", hash=""))
     return story
+
+
+def photo(width: int, height: int, photo_id: str = PHOTO) -> Photo:
+    return Photo(id=photo_id, width=width, height=height, mime="image/jpeg")
 
 
 def evidence_rows(answer: Any) -> list[tuple[EventKind, dict[str, Any]]]:
@@ -119,10 +124,10 @@ def test_drawn_regions_come_latitude_first_and_say_which_side() -> None:
 
 
 def test_frames_lie_on_the_photo_and_those_outside_are_left_out() -> None:
-    frames = frames_of(answered(located()), 1600, 1067)
+    frames = frames_of(answered(located()), photo(1600, 1067))
     assert [mark for mark, *_ in frames] == ["2", "3"]
     assert frames[0][3].startswith("left:37.500%;top:61.856%;")
-    assert frames_of(answered(located()), 500, 400) == []
+    assert frames_of(answered(located()), photo(500, 400)) == []
 
 
 def test_pictures_keep_the_step_that_made_them() -> None:
