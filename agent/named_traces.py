@@ -1,9 +1,29 @@
-"""A trace by its file, or by the session whose it is."""
+"""A trace by its file, by the case file that holds it, or by the session whose it is."""
 
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from encoders.photo_file import printable
 from geo.errors import InputError
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Return the trace of a case file, for as long as this lasts; any other file as it is.
+
+    Raises:
+        InputError: the case file was changed, or holds no trace.
+    """
+    if not (path.is_file() and zipfile.is_zipfile(path)):
+        yield path
+        return
+    from agent.case_file import extract_trace
+
+    with tempfile.TemporaryDirectory(prefix="trace-") as folder:
+        yield extract_trace(path, Path(folder))
 
 
 def trace_named(path: Path) -> Path:

@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from agent.event_words import line
+from agent.event_words import line, words_of
 from agent.replay_playback import lines_of
 from agent.trace import Event, read_trace
 from agent.trace_summary import taken
@@ -34,12 +35,15 @@ class TraceDifference(NamedTuple):
     """How two traces differ; all empty where they tell the same.
 
     Attributes:
-        answers: fields of their answers, revision by revision.
+        shared: events that both begin with, as a branch does and the session it left; not
+            compared.
+        answers: fields of their answers, one by one.
         setups: what shaped their runs: recipe, budget, model, prompts, tools, versions.
         evidence, calls, replies: what only one holds.
         spent: what each took, by what.
     """
 
+    shared: int
     answers: tuple[str, ...]
     setups: tuple[str, ...]
     evidence: Only
@@ -56,7 +60,8 @@ class TraceDifference(NamedTuple):
     def json(self) -> dict[str, JsonValue]:
         """Return it as JSON."""
         told = {name: one._asdict() for name, one in self._asdict().items() if name in _ONLY}
-        plain = {"answers": self.answers, "setups": self.setups, "spent": self.spent}
+        plain = {"shared": self.shared, "answers": self.answers, "setups": self.setups,
+                 "spent": self.spent}  # fmt: skip
         found: dict[str, JsonValue] = json.loads(json.dumps({"same": self.same, **plain, **told}))
         return found
 
@@ -71,9 +76,11 @@ def difference(first: Path, second: Path) -> TraceDifference:
         InputError: one cannot be read.
     """
     left, right = list(read_trace(first)), list(read_trace(second))
+    shared = _shared(left, right)
     return TraceDifference(
+        shared=shared,
         answers=tuple(_answers(left, right)),
-        setups=tuple(_setups(left, right)),
+        setups=tuple(_setups(left, right, shared)),
         evidence=_only(left, right, "evidence", _evidence),
         calls=_only(left, right, "tool_result", _call),
         replies=_only(left, right, "model_reply", _reply),
@@ -81,21 +88,28 @@ def difference(first: Path, second: Path) -> TraceDifference:
     )
 
 
+def _shared(left: Sequence[Event], right: Sequence[Event]) -> int:
+    """Return how many events both begin with: the chain makes the last of them stand for all."""
+    pairs = zip(left, right, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0].hash == pair[1].hash, pairs))
+
+
 def _of(events: Sequence[Event], kind: str) -> list[dict[str, JsonValue]]:
     return [event.data for event in events if event.kind == kind]
 
 
 def _answers(left: Sequence[Event], right: Sequence[Event]) -> list[str]:
-    first, second = _of(left, "answer"), _of(right, "answer")
+    first, second = (
+        [event for event in events if event.kind == "answer"] for events in (left, right)
+    )
     rows = []
-    for number in range(max(len(first), len(second))):
-        if number >= len(first) or number >= len(second):
-            which = "second" if number >= len(first) else "first"
-            rows.append(f"answer {number + 1}: only in the {which}")
+    for number, (one, other) in enumerate(zip_longest(first, second), start=1):
+        if one is None or other is None:
+            which, only = ("second", other) if one is None else ("first", one)
+            rows.append(f"answer {number}, only in the {which}: {words_of(only)}")
             continue
-        pair = [{key: one.get(key) for key in (*WORDS, "radii")} for one in
-                (first[number], second[number])]  # fmt: skip
-        rows += [f"answer {number + 1}, {_apart(one)}" for one in lines_of(pair[0], pair[1])]
+        pair = [{key: each.data.get(key) for key in (*WORDS, "radii")} for each in (one, other)]
+        rows += [f"answer {number}, {_apart(told)}" for told in lines_of(pair[0], pair[1])]
     return rows
 
 
@@ -103,10 +117,33 @@ def _apart(told: str) -> str:
     return told.replace(" was recorded, ", " and ").removesuffix(" now")
 
 
-def _setups(left: Sequence[Event], right: Sequence[Event]) -> list[str]:
-    first, second = (_of(events, "setup")[:1] for events in (left, right))
-    pair = [{key: one[0].get(key) for key in SHAPING} if one else {} for one in (first, second)]
-    return [_apart(one) for one in lines_of(pair[0], pair[1])]
+def _setups(left: Sequence[Event], right: Sequence[Event], shared: int) -> list[str]:
+    """Return what shaped runs otherwise, run by run, from where the traces part."""
+    one, other = (_shapes(events, shared) for events in (left, right))
+    rows = list[str]()
+    for number in range(max(len(one), len(other))):
+        pair = [held[min(number, len(held) - 1)] for held in (one, other)]
+        rows += [_shaped(told) for told in lines_of(pair[0], pair[1])]
+    return list(dict.fromkeys(rows))
+
+
+def _shaped(told: str) -> str:
+    """Return a difference in words; a hash says nothing but that it is another one."""
+    where, _, values = _apart(told).partition(": ")
+    kind, _, name = where.partition(".")
+    if kind not in ("tools", "prompts"):
+        return f"{where}: {values}"
+    first, _, second = values.partition(" and ")
+    apart = {first: "only in the second", second: "only in the first"}
+    return f"{kind[:-1]} {name}: {apart.get('null', 'worded otherwise')}"
+
+
+def _shapes(events: Sequence[Event], shared: int) -> list[dict[str, JsonValue]]:
+    """Return what shapes the runs after the shared events, or the one that goes on there."""
+    setups = [event for event in events if event.kind == "setup"]
+    kept = [event for event in setups if event.number > shared] or setups[-1:]
+    shapes = [{key: event.data.get(key) for key in SHAPING} for event in kept]
+    return shapes or [dict.fromkeys(SHAPING)]
 
 
 def _only(left: Sequence[Event], right: Sequence[Event], kind: str, words: Any) -> Only:

@@ -62,16 +62,28 @@ def print_difference(found: TraceDifference, first: str, second: str) -> None:
     """Print what differs between two traces."""
     console = _console()
     console.print(escape(f"- {printable(first, 200)}\n+ {printable(second, 200)}"))
+    if found.same:
+        console.print("\nThey tell the same, times aside.")
+    elif found.shared:
+        console.print(f"\nBoth begin with the same {found.shared} events; what follows differs.")
     _section(console, "Answers", found.answers)
     _section(console, "What shaped the runs", found.setups)
     for heading, only in (
         ("Evidence", found.evidence), ("Tool calls", found.calls), ("Model replies", found.replies)
     ):  # fmt: skip
         _section(console, f"{heading} in only one", _signed(only))
-    spent = [f"{name}: {one:g} and {other:g}" for name, (one, other) in found.spent.items()]
-    _section(console, "Spent", spent)
-    if found.same:
-        console.print("They tell the same, times aside.")
+    _print_spent(console, found.spent)
+
+
+def _print_spent(console: Console, spent: dict[str, tuple[float, float]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Spent", "-", "+"):
+        table.add_column(heading, justify="left" if heading == "Spent" else "right")
+    for name, pair in spent.items():
+        shown = [duration(one) if name == "seconds" else f"{one:,.0f}" for one in pair]
+        table.add_row("time" if name == "seconds" else name, *shown)
+    console.print()
+    console.print(table)
 
 
 def _signed(only: Only) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 
@@ -15,25 +15,41 @@ if TYPE_CHECKING:
     from agent.replay_results import Replayed
 
 
+class NamedTrace(NamedTuple):
+    """A trace, and how it was called."""
+
+    path: Path
+    shown: str
+
+
 class TraceName(ExistingPath):
-    """The file of a trace, or the name, the id or the first digits of a session."""
+    """The file of a trace, a case file, or the name, the id or the first digits of a session."""
 
     name = "trace"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        """Return the file."""
-        from agent.named_traces import trace_named
+    def convert(  # type: ignore[override]  # a path with what was given for it
+        self,
+        value: str | NamedTrace,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> NamedTrace:
+        """Return the file; that of a case file lasts as long as the command."""
+        from agent.named_traces import trace_named, unpacked
+        from encoders.photo_file import printable
 
-        return trace_named(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if isinstance(value, NamedTrace):
+            return value
+        path = super().convert(value, param, ctx)
+        found = (ctx or click.get_current_context()).with_resource(unpacked(trace_named(path)))
+        return NamedTrace(found, printable(str(path), 200))
 
 
 @click.group()
 def trace() -> None:
     """Show, verify, replay and compare what runs left behind.
 
-    A trace is named by its file or by its session: its name, its id, or how that begins.
+    A trace is named by its file, a case file that holds it, or its session: its name, its id, or
+    how that begins.
     """
 
 
@@ -44,12 +60,12 @@ def trace() -> None:
               help="Only events of this kind; may be given several times.")  # fmt: skip
 @click.option("--step", "steps", type=int, multiple=True,
               help="Only events of this step of the graph; several times.")  # fmt: skip
-def show(file: Path, as_json: bool, kinds: Sequence[str], steps: Sequence[int]) -> None:
+def show(file: NamedTrace, as_json: bool, kinds: Sequence[str], steps: Sequence[int]) -> None:
     """Print the events of a trace in words, then what each step took; --json has all of them."""
     from agent.trace import read_trace
     from agent.trace_summary import steps_of
 
-    events = list(read_trace(file))
+    events = list(read_trace(file.path))
     chosen = [
         (event, step) for event, step in steps_of(events)
         if (not kinds or event.kind in kinds) and (not steps or step in steps)
@@ -67,11 +83,14 @@ def show(file: Path, as_json: bool, kinds: Sequence[str], steps: Sequence[int]) 
 
 @trace.command()
 @click.argument("file", type=TraceName())
-def verify(file: Path) -> None:
-    """Check the hash chain; an edited event fails and is named."""
+def verify(file: NamedTrace) -> None:
+    """Check the hash chain; an edited event fails and is named.
+
+    Of a case file, all its files are checked as well.
+    """
     from agent.trace import check_trace
 
-    checked = check_trace(file)
+    checked = check_trace(file.path)
     notes = ""
     if checked.cut:
         notes = "; the last line is incomplete and not counted: the run was stopped there"
@@ -85,7 +104,7 @@ def verify(file: Path) -> None:
 @click.option("--anyway", is_flag=True,
               help="Go on where prompts, tools or packages have changed since.")  # fmt: skip
 @click.option("--out", type=NewFile(b"{"), help="File for the trace of the replay.")
-def replay(file: Path, anyway: bool, out: Path | None) -> None:
+def replay(file: NamedTrace, anyway: bool, out: Path | None) -> None:
     """Run a trace again from what models and tools replied, and compare the answers.
 
     Nothing is asked of a network, a model, a gallery or a photo. A run that ended in an error is
@@ -95,7 +114,7 @@ def replay(file: Path, anyway: bool, out: Path | None) -> None:
     from agent.replay import replay as run_again
     from encoders.photo_file import printable
 
-    found = run_again(file, anyway=anyway, out=out)
+    found = run_again(file.path, anyway=anyway, out=out)
     for told in found.changed:
         click.echo(f"changed since: {printable(told, 300)}", err=True)
     for told in found.diverged:
@@ -146,24 +165,24 @@ def _counted(number: int, what: str) -> str:
 @click.argument("first", type=TraceName())
 @click.argument("second", type=TraceName())
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-def diff(first: Path, second: Path, as_json: bool) -> None:
+def diff(first: NamedTrace, second: NamedTrace, as_json: bool) -> None:
     """Say what differs: answers, evidence, calls, replies, prompts, versions, budgets, times."""
     from agent.trace_diff import difference
 
-    found = difference(first, second)
+    found = difference(first.path, second.path)
     if as_json:
         click.echo(json.dumps(found.json(), ensure_ascii=False, indent=1))
         return
     from cli.trace_table import print_difference
 
-    print_difference(found, first.name, second.name)
+    print_difference(found, first.shown, second.shown)
 
 
 @trace.command("export-spans")
 @click.argument("file", type=TraceName())
 @click.option("--endpoint", default="", metavar="URL",
               help="OTLP/HTTP collector; GRATICULE_TELEMETRY__ENDPOINT by default.")  # fmt: skip
-def export_spans(file: Path, endpoint: str) -> None:
+def export_spans(file: NamedTrace, endpoint: str) -> None:
     """Send a trace to a collector as OpenInference spans, such as to Phoenix or Langfuse."""
     from agent.settings import load_settings
     from agent.span_export import export_trace
@@ -171,5 +190,5 @@ def export_spans(file: Path, endpoint: str) -> None:
     settings = load_settings().telemetry
     if endpoint:
         settings = settings.model_copy(update={"endpoint": endpoint})
-    sent = export_trace(file, settings)
+    sent = export_trace(file.path, settings)
     click.echo(f"{sent} spans sent to {settings.shown}")

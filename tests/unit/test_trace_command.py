@@ -1,6 +1,7 @@
 """`graticule trace` on the terminal."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from agent.settings import Settings
 from agent.trace import Trace, read_trace
 from cli.main import cli
 from geo.errors import InputError
-from tests.unit.replay_samples import recorded_once
+from tests.unit.replay_samples import record, recorded_once
 
 
 @pytest.fixture
@@ -102,6 +103,74 @@ def test_two_traces_are_compared(recorded: Path, tmp_path: Path, settlements: Se
     own = json.loads(run("diff", second, second, "--json").output)
     assert own["same"] is True
     assert not own["evidence"]["first"]
+
+
+def test_a_branch_is_compared_from_where_it_parts(settlements: Settlements) -> None:
+    branch = recorded_once(8, settlements)
+    (fork,) = [event for event in read_trace(branch) if event.kind == "fork"]
+    parent = branch.parents[1] / str(fork.data["session"]) / "trace.jsonl"
+    told = run("diff", parent, branch).output
+    assert f"Both begin with the same {fork.number - 1} events; what follows differs." in told
+    assert "What shaped the runs" not in told
+    found = json.loads(run("diff", parent, branch, "--json").output)
+    assert found["shared"] == fork.number - 1
+
+
+def zipped(recorded: Path, target: Path) -> Path:
+    """Write the case file of a recorded session."""
+    from agent.case import case_of_trace
+    from agent.case_file import case_file
+    from tools.photos import PhotoStore
+
+    case = case_of_trace(recorded)
+    target.write_bytes(case_file(case, PhotoStore(recorded.parents[2] / "photos"), recorded))
+    return target
+
+
+def test_a_case_file_stands_for_its_trace(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlements: Settlements
+) -> None:
+    from agent import replay
+    from tests.fakes import FakeGazetteer
+
+    given = replay.replay.__kwdefaults__
+    assert given is not None
+    monkeypatch.setitem(given, "open_gazetteer", lambda: FakeGazetteer(settlements))
+    case = zipped(recorded, tmp_path / "case.zip")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    assert run("verify", case).output == run("verify", recorded).output
+    assert run("replay", case).output.strip().endswith("6 answers identical: identical")
+    same = run("diff", case, recorded).output
+    assert "case.zip" in same
+    assert "They tell the same" in same
+    assert not list((tmp_path / "scratch").iterdir())
+    with zipfile.ZipFile(case) as held:
+        files = {name: held.read(name) for name in held.namelist()}
+    files["report.md"] += b"It was elsewhere."
+    with zipfile.ZipFile(case, "w") as changed:
+        for name, data in files.items():
+            changed.writestr(name, data)
+    for command in ("verify", "replay"):
+        refused = run(command, case)
+        assert isinstance(refused.exception, InputError)
+        assert "'report.md' is not what the manifest says" in str(refused.exception)
+
+
+def test_a_run_that_failed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlements: Settlements
+) -> None:
+    from agent import replay
+    from tests.fakes import FakeGazetteer
+
+    given = replay.replay.__kwdefaults__
+    assert given is not None
+    monkeypatch.setitem(given, "open_gazetteer", lambda: FakeGazetteer(settlements))
+    found = run("replay", record(13, tmp_path, settlements))
+    assert found.exit_code == 0, found.output
+    assert "a run ended in an error, and was replayed only up to it: the driver is" in found.output
+    last = found.output.strip().splitlines()[-1]
+    assert "2 answers identical, 1 run ended in an error and came to no answer" in last
 
 
 def test_spans_need_a_collector(recorded: Path) -> None:
