@@ -304,3 +304,18 @@ def test_services_of_profiles_are_those_of_the_compose_file() -> None:
     volumes = re.findall(r"^\| (`[a-z`, ]+`) \| .* \| .* \|$", TEXTS["deploy.md"], re.MULTILINE)
     shown = {name for row in volumes for name in re.findall(r"`(\w+)`", row)}
     assert {"home", "postgres", "qdrant", "encoders", "weights", "compiled"} <= shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "graticule locate photo.jpg --no-such-option", "graticule nosuch", "make nosuch",
+        "graticule sessions assess 5ef3bdd3 perhaps", "export GRATICULE_NO_SUCH=1", "nosuch --help",
+        "docker compose --profile nosuch up", "docker compose run --rm graticule nosuch",
+        "pip install 'graticule[nosuch]'",
+    ],
+)  # fmt: skip
+def test_what_there_is_not_is_found(line: str) -> None:
+    (words,) = commands(line)
+    with pytest.raises((AssertionError, click.UsageError)):
+        check(words)
