@@ -13,7 +13,8 @@ from tests.vllm.server import NAME
 from tests.vllm.wiretap import Wiretap, tapped
 
 VARIABLE = "VLLM_TEST_URL"
-logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing
+for talkative in ("httpx", "httpx2", "uvicorn", "mcp"):  # a line for each request says nothing
+    logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
