@@ -7,10 +7,12 @@ from langgraph.store.base import BaseStore, InvalidNamespaceError, Item
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import Response
 
+from encoders.photo_file import printable
 from geo.errors import InputError
 from server.context import context_of
 from server.plain import PlainResponse, PlainRoute
 from server.problems import problems
+from server.storable import Kept
 
 router = APIRouter(prefix="/store", route_class=PlainRoute, tags=["store"])
 OWN = ("clients",)
@@ -32,7 +34,7 @@ class ItemName(BaseModel):
 class NewItem(ItemName):
     """An item to keep."""
 
-    value: dict[str, JsonValue]
+    value: Annotated[dict[str, JsonValue], Kept]
 
 
 class ItemSearch(BaseModel):
@@ -83,12 +85,15 @@ def search_items(asked: ItemSearch, request: Request) -> Response:
     """List items below a namespace."""
     if asked.query:
         raise InputError("query: items are not searched by meaning; use filter")
-    found = _store(request).search(
-        _inner(asked.namespace_prefix),
-        filter=asked.filter,
-        limit=asked.limit,
-        offset=asked.offset,
-    )
+    try:
+        found = _store(request).search(
+            _inner(asked.namespace_prefix),
+            filter=asked.filter,
+            limit=asked.limit,
+            offset=asked.offset,
+        )
+    except ValueError as error:  # the store's own: a key that it cannot look for
+        raise InputError(f"filter: {printable(str(error), 200)}") from None
     return PlainResponse({"items": [{**_shown(one), "score": None} for one in found]})
 
 

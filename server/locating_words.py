@@ -1,10 +1,8 @@
 """What is said to and by `/v1/locate` and the sessions: the shapes, strict."""
 
-import json
-from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from agent.abstain import Rule
 from agent.answer import LEAD_NOT_PROOF, Answer
@@ -13,37 +11,10 @@ from agent.geolocator import MAX_HINT_LENGTH
 from agent.session_records import Assessment, Moment, SessionInfo, SessionOptions, VerdictWord
 from agent.session_run import RunStatus, SessionRun
 from agent.trace import Event
+from server.storable import Kept
 from tools.evidence import Record
 
 LONGEST_WORDS = MAX_HINT_LENGTH
-MOST_JSON = 200_000
-DEEPEST_JSON = 32
-
-
-def _storable(value: JsonValue) -> JsonValue:
-    """Refuse JSON that stores cannot keep: numbers past 64 bits, nests without end, whole files."""
-    if len(json.dumps(value)) > MOST_JSON:
-        raise ValueError(f"more than {MOST_JSON:,} characters as JSON")
-    _check_part(value, 0)
-    return value
-
-
-def _check_part(value: JsonValue, depth: int) -> None:
-    if depth > DEEPEST_JSON:
-        raise ValueError(f"nested deeper than {DEEPEST_JSON}")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("a whole number of more than 64 bits")
-    parts: Iterable[JsonValue] = ()
-    if isinstance(value, dict):
-        parts = value.values()
-    elif isinstance(value, list):
-        parts = value
-    for part in parts:
-        _check_part(part, depth + 1)
-
-
-Kept = AfterValidator(_storable)
-"""Of JSON that a client chooses freely."""
 
 
 class LocateWords(Record):
@@ -135,7 +106,7 @@ class NewAssessment(Record):
     """What an analyst makes of an answer; when is noted by the server."""
 
     verdict: VerdictWord
-    revision: int = Field(default=0, ge=0)
+    revision: int = Field(default=0, ge=0, le=1_000_000)
     latitude: float | None = Field(default=None, ge=-90, le=90)
     longitude: float | None = Field(default=None, ge=-180, le=180)
     notes: str = Field(default="", max_length=10_000)

@@ -19,6 +19,7 @@ from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
 from server.answers import summary_of
 from server.mcp_tools import PHOTO_URI
+from server.problems import masked
 from server.telling import latest_answer, tells_all, told_report, told_trace
 from tools.evidence import ToolError
 
@@ -90,7 +91,7 @@ async def _read(make: Callable[[], T]) -> T:
     try:
         return await anyio.to_thread.run_sync(make)
     except (InputError, ToolError) as error:
-        raise ResourceNotFoundError(str(error)) from None
+        raise ResourceNotFoundError(masked(str(error))) from None
     except GeolocationError as error:
         raise ResourceError(str(error)) from None
 

@@ -37,6 +37,7 @@ from agent.listening import listening
 from agent.state import State
 from encoders.photo_file import printable
 from geo.errors import GeolocationError
+from server.problems import masked
 from tools.evidence import Evidence, Picture, Record, ToolOutcome, short_id
 from tools.photos import PhotoStore
 
@@ -92,7 +93,7 @@ class TypedTool(Tool):
         try:
             return await self.fn(given, context)
         except GeolocationError as error:
-            raise McpToolError(str(error)) from None
+            raise McpToolError(masked(str(error))) from None
 
 
 def make_tool(
@@ -193,7 +194,7 @@ def _called(tool: BaseTool, arguments: dict[str, Any], geolocator: Geolocator) -
     with listening(lambda *_: None):  # no run, so nobody to tell of it
         [(step, outcome)] = run_calls([call], [tool], cast("State", alone))
     if step.outcome != "ok":
-        raise McpToolError(step.text)
+        raise McpToolError(masked(step.text))
     return _result(step, outcome, geolocator.bench.photos)
 
 

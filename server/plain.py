@@ -11,10 +11,14 @@ from fastapi.routing import APIRoute
 from langchain_core.messages import BaseMessageChunk, message_chunk_to_message
 from langgraph.types import Interrupt, Overwrite
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from server.problems import ProblemError
+from server.storable import check_storable
 
 MEDIA_TYPE = "application/json"
+DEEPEST_JSON = 40
+"""Levels of a body: what a client keeps lies some levels inside it."""
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -64,6 +68,10 @@ class _Request(Request):
                 self._plain = orjson.loads(body)
             except orjson.JSONDecodeError as error:  # its text may repeat the whole body
                 raise json.JSONDecodeError(str(error.msg), "", error.pos) from None
+            try:
+                check_storable(self._plain, DEEPEST_JSON)
+            except ValueError as error:
+                raise HTTPException(422, f"body: {error}") from None  # FastAPI lets no other by
         return self._plain
 
 

@@ -6,6 +6,7 @@ Every refusal has the same shape, whichever face it comes from: `type`, `title`,
 
 import errno
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -35,6 +36,7 @@ LONGEST_DETAIL = 1000
 MOST_ERRORS = 20
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 _STATUSES = frozenset(map(int, HTTPStatus))
+_OTHERS = re.compile(r"use one of [0-9a-f]{12}(?:, [0-9a-f]{12})*")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 logger = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ class ProblemError(Exception):
     @property
     def response(self) -> JSONResponse:
         """The answer."""
-        return problem(self.status, detail=str(self), code=self.code, headers=self.headers)
+        return problem(self.status, detail=masked(str(self)), code=self.code, headers=self.headers)
 
 
 def problem(
@@ -133,13 +135,18 @@ def problem_of(error: Exception) -> JSONResponse:
     if isinstance(error, GeolocationError):
         status, code, retry_s = _meaning(error)
         headers = {"retry-after": str(retry_s)} if retry_s else {}
-        return problem(status, detail=str(error), code=code, headers=headers)
+        return problem(status, detail=masked(str(error)), code=code, headers=headers)
     logger.error("a request failed", exc_info=error)
     return problem(
         500,
         detail=f"a fault in the program ({type(error).__name__}); the server's log says more",
         code="fault",
     )
+
+
+def masked(text: str) -> str:
+    """Return a message of the photo store's without the ids of photos that others brought."""
+    return _OTHERS.sub("use the id that it was given when it was added", text)
 
 
 def _meaning(error: GeolocationError) -> tuple[int, str, int]:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage, HumanMessage, convert_to_messages
 from langgraph.types import Command, Send
@@ -18,6 +18,7 @@ from agent.state import OURS, InputState
 from encoders.photo_file import printable
 from geo.errors import InputError
 from server.run_events import StreamMode
+from server.storable import Kept
 
 Nodes = Literal["*"] | list[str] | None
 MOST_MESSAGES = 200
@@ -77,7 +78,7 @@ class RunRequest(BaseModel):
     checkpoint_id: str | None = Field(default=None, max_length=100)
     config: RunConfig = RunConfig()
     context: dict[str, Any] | None = None
-    metadata: dict[str, JsonValue] | None = None
+    metadata: Annotated[dict[str, JsonValue], Kept] | None = None
     stream_mode: StreamMode | list[StreamMode] = ["values"]
     stream_subgraphs: bool = False
     stream_resumable: bool = False

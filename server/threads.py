@@ -5,6 +5,7 @@ import itertools
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
+from langgraph.errors import InvalidUpdateError
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from server.plain import PlainResponse, PlainRoute
 from server.problems import ProblemError, problems
 from server.run_requests import CheckpointName, person_says
 from server.runs import runs_of
+from server.storable import Kept
 from server.thread_views import STATUSES, state_of, thread_of, thread_row
 
 router = APIRouter(route_class=PlainRoute, tags=["threads"])
@@ -28,7 +30,7 @@ class NewThread(BaseModel):
     """A thread to be."""
 
     thread_id: str | None = Field(default=None, max_length=60)
-    metadata: dict[str, JsonValue] | None = None
+    metadata: Annotated[dict[str, JsonValue], Kept] | None = None
     if_exists: Literal["raise", "do_nothing"] = "raise"
     supersteps: list[Any] | None = None
     ttl: Any = None
@@ -37,7 +39,7 @@ class NewThread(BaseModel):
 class ThreadPatch(BaseModel):
     """What to change about a thread."""
 
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, JsonValue], Kept] = Field(default_factory=dict)
     ttl: Any = None
 
 
@@ -242,7 +244,7 @@ def update_state(thread_id: str, asked: StateUpdate, request: Request) -> Respon
     with _written_by_us(sessions, info.id):
         try:
             config = reading_graph(request).update_state(at, values, as_node=asked.as_node)
-        except ValueError as error:  # LangGraph's own: no such node, ambiguous
+        except (ValueError, InvalidUpdateError) as error:  # no such node, or it is ambiguous
             raise InputError(f"state not changed: {error}") from None
     held = config["configurable"]
     where = {key: held[key] for key in ("thread_id", "checkpoint_ns", "checkpoint_id")}
