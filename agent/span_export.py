@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 INSTALL = "pip install 'graticule[telemetry]'"
 TIMEOUT_S = 10
 NANO = 1_000_000_000
+MOST_ATTRIBUTES = 4096
+"""Of one span; a ranking of fifty documents has some 400."""
 _FOLLOWED: dict[str, Callable[[], None]] = {}
 _LOCK = threading.Lock()
 
@@ -121,7 +123,7 @@ def _finished(run: Sequence[SpanRecord], settings: TelemetrySettings) -> "list[R
     try:
         from openinference.semconv.trace import SpanAttributes
         from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace import SpanLimits, TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
         from opentelemetry.trace import Status, StatusCode, set_span_in_context
@@ -129,7 +131,10 @@ def _finished(run: Sequence[SpanRecord], settings: TelemetrySettings) -> "list[R
         raise UnavailableError(f"package {error.name!r} is not installed; run {INSTALL}") from None
     held = InMemorySpanExporter()
     provider = TracerProvider(
-        resource=Resource.create({"service.name": settings.service_name}), shutdown_on_exit=False
+        resource=Resource.create({"service.name": settings.service_name}),
+        shutdown_on_exit=False,
+        # By default the oldest of more than 128 are dropped: the kind first of all.
+        span_limits=SpanLimits(max_span_attributes=MOST_ATTRIBUTES),
     )
     provider.add_span_processor(SimpleSpanProcessor(held))
     tracer = provider.get_tracer("graticule")

@@ -5,15 +5,14 @@ RETRIEVER or RERANKER for tool calls (https://arize-ai.github.io/openinference/s
 no pixels, so photos are named by `urn:sha256:`.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
 
+from agent.span_values import REDACTED, Data, Value, as_json, cut, documents_of
 from agent.telemetry_settings import TelemetrySettings
 from agent.trace import Event
 
@@ -22,14 +21,7 @@ RETRIEVERS = frozenset(
      "find_related_places"}
 )  # fmt: skip
 RERANKERS = frozenset({"verify_locations", "cluster_candidates"})
-REDACTED = "__REDACTED__"
-MOST_LETTERS = 32_000
-"""Of one attribute; also the longest image that OpenInference carries in one."""
-MOST_DOCUMENTS = 50
 ENDS = frozenset({"answer", "question", "stopped", "error"})
-_IMAGE = re.compile(rf"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=]{{{MOST_LETTERS},}}")
-Value = str | int | float | bool
-Data = Mapping[str, JsonValue]
 
 
 @dataclass
@@ -107,7 +99,7 @@ class _Spans:
         shaped = {key: data.get(key) for key in ("driver", "budget", "trajectories", "versions")}
         recipe = data.get("recipe")
         shaped["recipe"] = recipe.get("name") if isinstance(recipe, dict) else None
-        span.attributes["metadata"] = _json(shaped)
+        span.attributes["metadata"] = as_json(shaped)
         if ended is not None:
             _output(span, _answer(ended.data) if ended.kind == "answer" else dict(ended.data))
             if ended.kind == "error":
@@ -153,7 +145,7 @@ class _Spans:
         span.attributes = {"tool.name": name, "tool.id": str(data["id"])}
         self._input(span, data["args"])
         if not self.settings.hide_inputs:
-            span.attributes["tool.parameters"] = _json(data["args"])
+            span.attributes["tool.parameters"] = as_json(data["args"])
         return span
 
     def _result(self, event: Event, index: int | None) -> None:
@@ -164,15 +156,11 @@ class _Spans:
         _output(span, str(data["text"]))
         if data["outcome"] == "unavailable":
             span.error = str(data["text"])
-        found = [
-            candidate
-            for one in self._evidence
+        own = [
+            one for one in self._evidence
             if one["call_id"] == data["call_id"] and _number(one.get("trajectory")) == _lane(event)
-            for candidate in cast(list[dict[str, Any]], one["candidates"])
-        ]
-        key = {"RETRIEVER": "retrieval.documents", "RERANKER": "reranker.output_documents"}
-        if span.kind in key:
-            span.attributes |= _documents(key[span.kind], found[:MOST_DOCUMENTS])
+        ]  # fmt: skip
+        span.attributes |= documents_of(span.kind, data, own, hidden=self.settings.hide_inputs)
         pictures = data.get("pictures")
         rows = pictures if isinstance(pictures, list) else []
         self._photos(span, [str(one["photo_id"]) for one in rows if isinstance(one, dict)])
@@ -185,25 +173,46 @@ class _Spans:
         shaped = {key: request.get(key) for key in ("temperature", "seed", "timeout_s")}
         span.attributes = {
             "llm.model_name": str(data["model"]),
+            "llm.response.model_name": str(data["model"]),
             "llm.request.model_name": str(request["model"]),
-            "llm.invocation_parameters": _json(shaped),
-            "metadata": _json({"purpose": name, "prompts": request.get("prompts")}),
+            "llm.invocation_parameters": as_json(shaped),
+            "metadata": as_json({"purpose": name, "prompts": request.get("prompts")}),
         }
         told = {key: request.get(key) for key in ("messages", "tools", "images")}
         if self.settings.hide_images:
             del told["images"]
         self._input(span, told)
+        if not self.settings.hide_inputs:
+            span.attributes |= self._asked_for(request)
         self._photos(span, _ids(request.get("images")))
         if event.kind == "model_error":
             span.error = f"{data['type']}: {data['message']}"
             return span
         span.attributes |= _reply(data)
-        _output(span, str(data["text"]) or _json(data["tool_calls"]))
+        _output(span, str(data["text"]) or as_json(data["tool_calls"]))
         return span
+
+    def _asked_for(self, request: Data) -> dict[str, Value]:
+        """Return what is known of a request: the trace keeps its images and tools, no wording."""
+        at = "llm.input_messages.0.message"
+        prompts = ", ".join(cast(dict[str, str], request.get("prompts") or {}))
+        words = f"{request.get('messages')} messages, whose wording the trace does not keep"
+        images = [] if self.settings.hide_images else _ids(request.get("images"))
+        told: dict[str, Value] = {
+            f"{at}.role": "user",
+            f"{at}.contents.0.message_content.type": "text",
+            f"{at}.contents.0.message_content.text": f"{words}; prompts: {prompts or 'none'}",
+        }
+        for number, one in enumerate(images, start=1):
+            told[f"{at}.contents.{number}.message_content.type"] = "image"
+            told[f"{at}.contents.{number}.message_content.image.image.url"] = f"urn:sha256:{one}"
+        for number, name in enumerate(_ids(request.get("tools"))):
+            told[f"llm.tools.{number}.tool.name"] = name
+        return told
 
     def _input(self, span: SpanRecord, value: object) -> None:
         hidden = self.settings.hide_inputs
-        span.attributes["input.value"] = REDACTED if hidden else _json(value)
+        span.attributes["input.value"] = REDACTED if hidden else as_json(value)
         if not hidden:
             span.attributes["input.mime_type"] = "application/json"
 
@@ -227,29 +236,14 @@ def _reply(data: Data) -> dict[str, Value]:
         "llm.token_count.total": tokens_in + tokens_out,
         "llm.finish_reason": str(data["finish"]),
         "llm.output_messages.0.message.role": "assistant",
-        "llm.output_messages.0.message.content": _cut(str(data["text"])),
+        "llm.output_messages.0.message.content": cut(str(data["text"])),
     }
     for number, call in enumerate(cast(list[dict[str, Any]], data["tool_calls"])):
         at = f"llm.output_messages.0.message.tool_calls.{number}.tool_call"
         told[f"{at}.id"] = str(call["id"] or "")
         told[f"{at}.function.name"] = str(call["name"] or "")
         args = call["args"]
-        told[f"{at}.function.arguments"] = _cut(args) if isinstance(args, str) else _json(args)
-    return told
-
-
-def _documents(key: str, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
-    """Return candidates as documents: where, what, and their score."""
-    told: dict[str, Value] = {}
-    for number, one in enumerate(candidates):
-        at = f"{key}.{number}.document"
-        told[f"{at}.id"] = str(one["reference"] or f"{one['source']}#{one['rank']}")
-        told[f"{at}.content"] = _cut(
-            f"{one['latitude']}, {one['longitude']} {one['label']}".strip()
-        )
-        told[f"{at}.score"] = float(one["score"])
-        kept = ("radius_km", "rank", "source", "kind", "country")
-        told[f"{at}.metadata"] = _json({name: one[name] for name in kept})
+        told[f"{at}.function.arguments"] = cut(args) if isinstance(args, str) else as_json(args)
     return told
 
 
@@ -261,18 +255,8 @@ def _answer(data: Data) -> dict[str, JsonValue]:
 
 def _output(span: SpanRecord, value: object) -> None:
     plain = isinstance(value, str)
-    span.attributes["output.value"] = _cut(str(value)) if plain else _json(value)
+    span.attributes["output.value"] = cut(str(value)) if plain else as_json(value)
     span.attributes["output.mime_type"] = "text/plain" if plain else "application/json"
-
-
-def _json(value: object) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _cut(text: str) -> str:
-    """Return text without large images, and no longer than collectors take."""
-    plain = _IMAGE.sub(REDACTED, text)
-    return plain if len(plain) <= MOST_LETTERS else f"{plain[: MOST_LETTERS - 4]} ..."
 
 
 def _ids(value: object) -> list[str]:

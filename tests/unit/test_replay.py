@@ -60,6 +60,7 @@ def test_runs_of_every_shape_come_to_the_same_answers_without_their_home(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_hundred_recorded_sessions_come_to_a_hundred_identical_answers(
     tmp_path: Path, settlements: Settlements
 ) -> None:

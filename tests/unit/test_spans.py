@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,6 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openinference.semconv.trace import (
+    DocumentAttributes,
+    ImageAttributes,
+    MessageAttributes,
+    MessageContentAttributes,
+    OpenInferenceSpanKindValues,
+    RerankerAttributes,
+    SpanAttributes,
+    ToolAttributes,
+    ToolCallAttributes,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -19,7 +31,7 @@ from agent.factors import Settlements
 from agent.geolocator import Geolocator
 from agent.settings import Settings
 from agent.span_export import export_trace, follow_runs, unfollow_runs
-from agent.spans import MOST_LETTERS, REDACTED
+from agent.span_values import MOST_DOCUMENTS, MOST_LETTERS, REDACTED
 from agent.telemetry_settings import TelemetrySettings
 from agent.trace import Trace, read_trace
 from geo.errors import ConfigError, InputError, UnavailableError
@@ -98,34 +110,120 @@ def test_revisions_of_a_session_share_its_id(settlements: Settlements) -> None:
     assert len({span.context.trace_id for span in agents if span.context}) == len(agents) > 1
 
 
-def found(tmp_path: Path, tool: str) -> dict[str, Any]:
-    """Return the attributes of the span of a tool that found two candidates."""
+CANDIDATE: dict[str, JsonValue] = {
+    "latitude": 1.5, "longitude": 2.5, "radius_km": 3.0, "score": 0.75, "rank": 1,
+    "source": "gallery:a", "kind": "photo", "label": "A quay", "reference": "p1",
+    "country": "PT", "reaches": [],
+}  # fmt: skip
+
+
+def of_call(
+    tmp_path: Path,
+    tool: str,
+    candidates: list[JsonValue],
+    settings: TelemetrySettings = PLAIN,
+    **result: JsonValue,
+) -> dict[str, Any]:
+    """Return the attributes of the span of one tool call."""
     path = tmp_path / f"{tool}.jsonl"
-    candidate: dict[str, JsonValue] = {
-        "latitude": 1.5, "longitude": 2.5, "radius_km": 3.0, "score": 0.75, "rank": 1,
-        "source": "gallery:a", "kind": "photo", "label": "A quay", "reference": "p1",
-        "country": "PT", "reaches": [],
+    told: dict[str, JsonValue] = {
+        "call_id": "c1", "tool": tool, "text": "found", "outcome": "ok", **result,
     }  # fmt: skip
     with Trace(path) as trace:
         trace.append("setup", {"at": "2026-01-02T03:04:05+00:00", "recipe": {"name": "pipeline"}})
         trace.append("tool_call", {"id": "c1", "tool": tool, "args": {"photo_id": "x"}})
-        trace.append(
-            "tool_result", {"call_id": "c1", "tool": tool, "text": "found", "outcome": "ok"}
-        )
-        trace.append("evidence", {"id": "e1", "call_id": "c1", "candidates": [candidate]})
+        trace.append("tool_result", told)
+        trace.append("evidence", {"id": "e1", "call_id": "c1", "candidates": candidates})
         trace.append("node", {"node": "act", "step": 4, "seconds": 0.0, "spent": None})
-    return next(attributes(span) for span in exported(path) if span.name == tool)
+    return next(attributes(span) for span in exported(path, settings) if span.name == tool)
 
 
-def test_what_searches_has_documents_and_what_ranks_puts_them_out(tmp_path: Path) -> None:
-    retrieved = found(tmp_path, "search_similar_photos")
-    assert retrieved["openinference.span.kind"] == "RETRIEVER"
-    assert retrieved["retrieval.documents.0.document.id"] == "p1"
-    assert retrieved["retrieval.documents.0.document.content"] == "1.5, 2.5 A quay"
-    assert retrieved["retrieval.documents.0.document.score"] == 0.75
-    ranked = found(tmp_path, "verify_locations")
-    assert ranked["openinference.span.kind"] == "RERANKER"
-    assert ranked["reranker.output_documents.0.document.id"] == "p1"
+def test_what_searches_has_documents(tmp_path: Path) -> None:
+    retrieved = of_call(tmp_path, "search_similar_photos", [CANDIDATE])
+    assert retrieved[SpanAttributes.OPENINFERENCE_SPAN_KIND] == "RETRIEVER"
+    at = f"{SpanAttributes.RETRIEVAL_DOCUMENTS}.0"
+    assert retrieved[f"{at}.{DocumentAttributes.DOCUMENT_ID}"] == "p1"
+    assert retrieved[f"{at}.{DocumentAttributes.DOCUMENT_CONTENT}"] == "1.5, 2.5 A quay"
+    assert retrieved[f"{at}.{DocumentAttributes.DOCUMENT_SCORE}"] == 0.75
+    assert json.loads(retrieved[f"{at}.{DocumentAttributes.DOCUMENT_METADATA}"])["country"] == "PT"
+
+
+def test_hits_that_weigh_nothing_are_documents_too(tmp_path: Path) -> None:
+    hit: JsonValue = {"id": "p9", "latitude": -3.5, "longitude": 4.0, "similarity": 0.25}
+    data: JsonValue = {"galleries": [{"gallery": "a", "hits": [hit]}]}
+    unlike = of_call(tmp_path, "search_dissimilar_photos", [], data=data)
+    at = f"{SpanAttributes.RETRIEVAL_DOCUMENTS}.0"
+    assert unlike[f"{at}.{DocumentAttributes.DOCUMENT_ID}"] == "p9"
+    assert unlike[f"{at}.{DocumentAttributes.DOCUMENT_SCORE}"] == 0.25
+
+
+def test_what_ranks_is_given_documents_and_puts_them_out(tmp_path: Path) -> None:
+    given: list[JsonValue] = [
+        {"latitude": 0.5 + n, "longitude": 1.0, "label": f"place {n}"} for n in range(80)
+    ]
+    arguments: JsonValue = {"photo_id": "x", "candidates": given}
+    ranked = of_call(tmp_path, "verify_locations", [CANDIDATE], arguments=arguments)
+    kind = SpanAttributes.OPENINFERENCE_SPAN_KIND
+    assert ranked[kind] == "RERANKER"  # the first attribute of some 200
+    put_out, taken = RerankerAttributes.RERANKER_OUTPUT_DOCUMENTS, "reranker.input_documents"
+    assert taken == RerankerAttributes.RERANKER_INPUT_DOCUMENTS
+    assert ranked[f"{put_out}.0.{DocumentAttributes.DOCUMENT_ID}"] == "p1"
+    assert ranked[f"{taken}.0.{DocumentAttributes.DOCUMENT_CONTENT}"] == "0.5, 1.0 place 0"
+    assert sum(key.startswith(taken) and key.endswith("content") for key in ranked) == (
+        MOST_DOCUMENTS
+    )
+    assert ranked[RerankerAttributes.RERANKER_QUERY] == "photo x"
+    hidden = PLAIN.model_copy(update={"hide_inputs": True})
+    unseen = of_call(tmp_path, "verify_locations", [CANDIDATE], hidden, arguments=arguments)
+    assert not [key for key in unseen if key.startswith((taken, "reranker.query"))]
+    assert unseen[f"{put_out}.0.{DocumentAttributes.DOCUMENT_ID}"] == "p1"
+
+
+KNOWN = {
+    str(value)
+    for names in (
+        SpanAttributes, MessageAttributes, MessageContentAttributes, ImageAttributes,
+        DocumentAttributes, RerankerAttributes, ToolCallAttributes, ToolAttributes,
+    )
+    for key, value in vars(names).items()
+    if key.isupper()
+}  # fmt: skip
+
+
+def spelled(key: str) -> bool:
+    """Whether a key is made of names of the conventions, with numbers between them."""
+    left = key
+    while left:
+        left = re.sub(r"^\d+\.?", "", left)
+        fits = [one for one in KNOWN if left == one or left.startswith(f"{one}.")]
+        if left and not fits:
+            return False
+        left = left.removeprefix(max(fits, key=len)).lstrip(".") if left else ""
+    return True
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_every_attribute_is_one_of_the_conventions(number: int, settlements: Settlements) -> None:
+    kinds = {one.value for one in OpenInferenceSpanKindValues}
+    for span in exported(recorded_once(number, settlements)):
+        assert kind_of(span) in kinds
+        odd = [key for key in attributes(span) if not spelled(key)]
+        assert not odd, (span.name, odd)
+        assert max(len(str(value)) for value in attributes(span).values()) <= MOST_LETTERS
+
+
+def test_a_model_is_told_of_with_its_images_and_tools(settlements: Settlements) -> None:
+    path = recorded_once(3, settlements)
+    spans = [attributes(span) for span in exported(path) if kind_of(span) == "LLM"]
+    photo = next(str(e.data["photo_id"]) for e in read_trace(path) if e.kind == "photo")
+    at = f"{SpanAttributes.LLM_INPUT_MESSAGES}.0.{MessageAttributes.MESSAGE_CONTENTS}.1"
+    image = f"{at}.{MessageContentAttributes.MESSAGE_CONTENT_IMAGE}.{ImageAttributes.IMAGE_URL}"
+    assert spans[0][image] == f"urn:sha256:{photo}"
+    driving = next(one for one in spans if f"{SpanAttributes.LLM_TOOLS}.0.tool.name" in one)
+    role = f"{SpanAttributes.LLM_OUTPUT_MESSAGES}.0.{MessageAttributes.MESSAGE_ROLE}"
+    assert driving[role] == "assistant"
+    assert {SpanAttributes.LLM_TOKEN_COUNT_PROMPT, SpanAttributes.LLM_TOKEN_COUNT_COMPLETION,
+            SpanAttributes.LLM_TOKEN_COUNT_TOTAL} <= driving.keys()  # fmt: skip
 
 
 def test_what_shall_be_hidden_is_hidden(agentic: Path) -> None:
