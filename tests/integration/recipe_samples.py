@@ -20,6 +20,7 @@ from PIL import Image
 from agent.answer import Answer
 from agent.factors import Settlements
 from agent.geolocator import Geolocator, answer_of
+from agent.replay import replay
 from agent.settings import Settings
 from agent.trace import Event
 from encoders.model import FamilyEncoder
@@ -246,4 +247,12 @@ def run_recipe(
     finally:
         for gallery in opened:
             gallery.close()
-    return Ran(answer_of(events[-1]), events)
+    ran = Ran(answer_of(events[-1]), events)
+    assert_replays(Path(ran.answer.trace_path), settlements)
+    return ran
+
+
+def assert_replays(trace: Path, settlements: Settlements) -> None:
+    """Fail where a replay, which has neither galleries nor encoders, comes to another answer."""
+    found = replay(trace, open_gazetteer=lambda: FakeGazetteer(settlements))
+    assert found.identical, (found.diverged[:3], [one.differs[:5] for one in found.answers])

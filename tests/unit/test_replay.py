@@ -208,10 +208,46 @@ def test_what_a_trace_does_not_tell_is_named_and_what_came_before_is_replayed(
         assert list(read_trace(path))[number - 1].kind == why[1:6]
 
 
-def test_a_run_that_failed_is_replayed_up_to_its_error(
+def test_branches_of_every_moment_of_a_follow_up_are_replayed(
     tmp_path: Path, settlements: Settlements
 ) -> None:
-    path = record(13, tmp_path, settlements)
+    """Those where its words have come in, and no node has heard them, too."""
+    with quick_sessions(tmp_path, settlements, Steady(1)) as sessions:
+        info = sessions.create(PHOTOS[0])
+        sessions.send(info.id, "48.2, 16.37").wait(30)
+        sessions.send(info.id, "It is in Germany").wait(30)
+        paths = []
+        moments = [one for one in sessions.history(info.id) if one.next]
+        for moment in moments:
+            branch = sessions.fork(info.id, moment.checkpoint_id)
+            answer = sessions.resume(branch.id).wait(30)
+            assert answer is not None
+            assert answer.revision == moment.revision + 1
+            paths.append(sessions.trace_path(branch.id))
+    assert {("__start__",), ("follow_up",), ("observe",)} <= {one.next for one in moments}
+    for path in paths:
+        assert_identical(replayed(path, settlements), path)
+
+
+def test_a_follow_up_that_was_stopped_before_it_was_heard_is_replayed(
+    tmp_path: Path, settlements: Settlements
+) -> None:
+    with quick_sessions(tmp_path, settlements, Steady(1)) as sessions:
+        info = sessions.create(PHOTOS[0])
+        sessions.send(info.id, "48.2, 16.37").wait(30)
+        sessions.observers.append(lambda run: run.stop())
+        run = sessions.send(info.id, "It is in Germany")
+        run.wait(30)
+        assert run.status == "stopped"
+        assert sessions.snapshot(info.id).next == ("follow_up",)
+        sessions.observers.clear()
+        sessions.resume(info.id).wait(30)
+        path = sessions.trace_path(info.id)
+    assert_identical(replayed(path, settlements), path)
+
+
+def test_a_run_that_failed_is_replayed_up_to_its_error(settlements: Settlements) -> None:
+    path = recorded_once(13, settlements)
     found = replayed(path, settlements)
     assert_identical(found, path)
     (one,) = found.unanswered

@@ -279,7 +279,7 @@ class Collector(BaseHTTPRequestHandler):
 def collector() -> Iterator[tuple[str, type[Collector]]]:
     kind = type("One", (Collector,), {"got": [], "came": threading.Event()})
     server = HTTPServer(("127.0.0.1", 0), kind)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", kind
     server.shutdown()

@@ -13,7 +13,7 @@ from agent.settings import Settings
 from agent.trace import Trace, read_trace
 from cli.main import cli
 from geo.errors import InputError
-from tests.unit.replay_samples import record, recorded_once
+from tests.unit.replay_samples import recorded_once
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_case_file_stands_for_its_trace(
 
 
 def test_a_run_that_failed_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlements: Settlements
+    monkeypatch: pytest.MonkeyPatch, settlements: Settlements
 ) -> None:
     from agent import replay
     from tests.fakes import FakeGazetteer
@@ -166,7 +166,7 @@ def test_a_run_that_failed_is_told(
     given = replay.replay.__kwdefaults__
     assert given is not None
     monkeypatch.setitem(given, "open_gazetteer", lambda: FakeGazetteer(settlements))
-    found = run("replay", record(13, tmp_path, settlements))
+    found = run("replay", recorded_once(13, settlements))
     assert found.exit_code == 0, found.output
     assert "a run ended in an error, and was replayed only up to it: the driver is" in found.output
     last = found.output.strip().splitlines()[-1]
