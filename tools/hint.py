@@ -92,7 +92,7 @@ def hint_evidence(hint: str, bench: Workbench) -> Evidence | None:
         hint: word for word, up to 500 letters.
         bench: its gazetteer knows the names.
     """
-    return None if _null_island(hint) else _as_coordinate(hint) or _as_names(hint, bench)
+    return None if _null_island(hint) else as_coordinate(hint) or _as_names(hint, bench)
 
 
 def _null_island(hint: str) -> bool:
@@ -103,11 +103,17 @@ def _null_island(hint: str) -> bool:
     return point.latitude == 0 and point.longitude == 0
 
 
-def _as_coordinate(hint: str) -> Evidence | None:
+def as_coordinate(hint: str) -> Evidence | None:
+    """Return a hint that is nothing but a coordinate as evidence; None where it is more or less."""
     try:
         point = Coordinate.parse(hint)
     except InputError:
         return None
+    return coordinate_evidence(point, hint)
+
+
+def coordinate_evidence(point: Coordinate, hint: str) -> Evidence:
+    """Return a coordinate that a person names as evidence, called as they wrote it."""
     candidate = Candidate(
         latitude=point.latitude,
         longitude=point.longitude,
@@ -118,7 +124,11 @@ def _as_coordinate(hint: str) -> Evidence | None:
         kind="hint",
         label=hint[:80],
     )
-    return _evidence(f"The hint gives the coordinate {point.decimal()}.", (candidate,), {})
+    return _evidence(
+        f"The person says that it is near {point.latitude:.7g}, {point.longitude:.7g}.",
+        (candidate,),
+        {},
+    )
 
 
 def _as_names(hint: str, bench: Workbench) -> Evidence | None:
@@ -133,12 +143,12 @@ def _as_names(hint: str, bench: Workbench) -> Evidence | None:
             _candidate(one, (one.population + 1) / total, rank)
             for rank, one in enumerate(found, start=1)
         )
-        names = ", ".join(candidate.label for candidate in candidates[:3])
-        return _evidence(f"The hint names {names}.", candidates, {})
+        names = " or ".join(candidate.label for candidate in candidates[:3])
+        return _evidence(f"The person says that it is in {names}.", candidates, {})
     if codes:
-        return _evidence(
-            f"The hint names {', '.join(codes)}.", (), {code: 1 / len(codes) for code in codes}
-        )
+        named = " or ".join(country_name(code) for code in codes)
+        shares = {code: 1 / len(codes) for code in codes}
+        return _evidence(f"The person says that it is in {named}.", (), shares)
     return None
 
 

@@ -7,8 +7,11 @@ what is not understood has no effect and is said.
 
 from typing import NamedTuple
 
+from geo.written_pairs import NULL_ISLAND
 from tools.evidence import Evidence
+from tools.hint import as_coordinate
 from tools.photo_store import Photo
+from tools.said_denials import spaced
 from tools.said_evidence import evidence_of
 from tools.said_grammar import read_claims
 from tools.said_looks import Look, find_looks
@@ -49,7 +52,10 @@ def read_words(text: str, bench: Workbench) -> Said:
         text: as it was written, up to 500 letters.
         bench: its gazetteer knows names.
     """
+    if (point := as_coordinate(text)) is not None:
+        known = (point.candidates[0].latitude, point.candidates[0].longitude) != (0, 0)
+        return Said((point,)) if known else Said(notes=(f"{text[:80]!r}: {NULL_ISLAND}.",))
     plain = "".join(" " if 0xE000 <= ord(letter) <= 0xF8FF else letter for letter in text)
-    marked = mark_names(plain.replace("’", "'"), bench.gazetteer)
+    marked = mark_names(spaced(plain), bench.gazetteer)
     read = read_claims(marked)
     return Said(tuple(evidence_of(read.claims, bench)), (), tuple(read.unread[:MOST_NOTES]))

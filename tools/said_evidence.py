@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from geo.areas import circle_region
+from geo.coordinate import Coordinate
 from geo.regions import country_name
 from geo.rings import Polygon, canonical, rings_of
 from geo.sphere import haversine_km
 from geo.world_regions import WorldRegion
 from tools.evidence import Area, Candidate, Evidence
-from tools.hint import LOCALITY_KM, hint_evidence
+from tools.hint import LOCALITY_KM, coordinate_evidence, hint_evidence
 from tools.said_grammar import ASKS, SAYS, SAYS_LIKELY, SAYS_MAYBE, SAYS_SURE, Claim
 from tools.workbench import Workbench
 
@@ -69,8 +70,7 @@ def _point(claim: Claim, denied: bool, weight: float, bench: Workbench) -> Evide
     if denied:
         shape = _circle(latitude, longitude, LOCALITY_KM)
         return _area(Area(polygons=shape, inside=False, label=label), weight)
-    found = hint_evidence(f"{latitude!r}, {longitude!r}", bench)
-    assert found is not None
+    found = coordinate_evidence(Coordinate(latitude, longitude), claim.name.text)
     return _said(found, weight)
 
 
@@ -139,17 +139,18 @@ def _either(found: Sequence[Evidence]) -> Evidence:
     ranked = [one.model_copy(update={"rank": n}) for n, one in enumerate(held, start=1)]
     names = " or ".join(item.candidates[0].label for item in found)
     return found[0].model_copy(
-        update={"summary": f"The hint names {names}.", "candidates": tuple(ranked)}
+        update={"summary": f"The person says that it is in {names}.", "candidates": tuple(ranked)}
     )
 
 
 def _countries(codes: Sequence[str], weight: float) -> list[Evidence]:
     shares = {code: 1 / len(codes) for code in codes}
+    named = " or ".join(country_name(code) for code in codes)
     plain = Evidence(
-        tool=TOOL, kind="hint", summary=f"The hint names {', '.join(codes)}.", countries=shares,
-        weight=SAYS, group=GROUP,
+        tool=TOOL, kind="hint", summary=f"The person says that it is in {named}.",
+        countries=shares, weight=SAYS, group=GROUP,
     )  # fmt: skip
-    return [_said(plain, weight, " or ".join(country_name(code) for code in codes))]
+    return [_said(plain, weight, named)]
 
 
 def _regions(regions: Sequence[WorldRegion], codes: Sequence[str], weight: float) -> list[Evidence]:
@@ -170,10 +171,12 @@ def _outside(claims: Sequence[Claim], weight: float, bench: Workbench) -> list[E
     """Return denials: none of what is named. Of a place in a country, the place."""
     found = _placed(claims, bench)
     shapes: list[Polygon] = []
+    how = ""
     named = [claim for claim in claims if claim.name.kind != "place"]
     for one in found.candidates if found else ():
         reach = LOCALITY_KM if one.reference else AREA_REACH * one.radius_km
         shapes += _circle(one.latitude, one.longitude, min(reach, 5000.0))
+        how = how or f", taken as the circle of {min(reach, 5000.0):,.0f} km around {_near(one)}"
     if found is not None and found.candidates:
         inner = {one.country for one in found.candidates}
         named = [claim for claim in named if not set(claim.name.countries) & inner]
@@ -186,7 +189,7 @@ def _outside(claims: Sequence[Claim], weight: float, bench: Workbench) -> list[E
     area = Area(
         countries=tuple(sorted(codes)), polygons=tuple(shapes), inside=False, label=_label(claims)
     )
-    return [_area(area, weight)]
+    return [_area(area, weight, how)]
 
 
 def _label(claims: Sequence[Claim]) -> str:
@@ -209,12 +212,16 @@ def _label(claims: Sequence[Claim]) -> str:
     return " or ".join(distinct[:NAMED]) + more
 
 
-def _area(area: Area, weight: float) -> Evidence:
+def _near(one: Candidate) -> str:
+    return f"{one.latitude:.1f}, {one.longitude:.1f}"
+
+
+def _area(area: Area, weight: float, how: str = "") -> Evidence:
     place = area.label if area.label.startswith("near ") else f"in {area.label}"
     return Evidence(
         tool=TOOL,
         kind="hint",
-        summary=f"{_words(weight, not area.inside)} {place}.",
+        summary=f"{_words(weight, not area.inside)} {place}{how}.",
         area=area,
         weight=weight,
         group=GROUP,

@@ -8,9 +8,34 @@ has no effect, and that is said. English, with the commonest denials of some oth
 import re
 from typing import NamedTuple
 
+from tools.said_denials import NOT, may_deny
 from tools.said_names import Marked, Name
+from tools.said_phrases import (
+    ABOUT,
+    BARE_DENIAL,
+    CONJUNCTION,
+    CONTRAST,
+    DENIES,
+    DISCOURSE_NO,
+    LATE_NO,
+    LIKELY,
+    LINKS,
+    MAYBE,
+    NEGATED_AUX,
+    NO,
+    NO_WAY,
+    OPENING_NO,
+    PERSONAL,
+    REASON,
+    RESTART,
+    REWRITES,
+    SENTENCES,
+    SURE,
+    TAG,
+    UNSURE,
+    WH,
+)
 
-NOT, UNSURE, SURE, LIKELY, MAYBE = "\uf000", "\uf001", "\uf002", "\uf003", "\uf004"
 _MARKS = NOT + SURE + LIKELY + MAYBE
 SAYS_SURE, SAYS, SAYS_LIKELY, SAYS_MAYBE, ASKS = 0.9, 0.8, 0.65, 0.5, 0.3
 """Weights of statements by how sure the person is; choices of ours, in that order."""
@@ -33,143 +58,44 @@ class Read(NamedTuple):
     unread: list[str]
 
 
-_IDIOMS = [
-    (r"\b(?:not|n't)\s+(?:so |too |very |that |all that )?far (?:away )?from\b", " near "),
-    (r"\b(?:no|nicht) (?:muy )?(?:lejos de|weit von)\b|\bpas loin (?:de|du|d')\b", " near "),
-    (r"\bnot (?:only|just|merely)\b", " "),
-    (r"\b(?:nothing|nowhere|none|no other|no one) (?:but|other than|else than|than)\b", " "),
-    (r"\b(?:without (?:a |any )?|no |beyond )(?:doubt|question)\b|\bundoubtedly\b", f" {SURE} "),
-    (r"\bnot (?:impossible|unlikely|implausible|out of the question|ruled out)\b", f" {MAYBE} "),
-    (
-        r"\b(?:not|n't|never|no)\s+(?:at all |so |too |really |entirely |quite |fully |100 ?% |"
-        r"very )?(?:sure|certain|convinced|positive|clear|seguro|sicher)\b|\bunsure\b|\buncertain\b"
-        r"|\b(?:do not|don't|dont|can't|cannot|can not|couldn't) (?:really )?"
-        r"(?:know|tell|say|remember)\b"
-        r"|\bno (?:idea|clue)\b|\bnot necessarily\b|\bhard to (?:say|tell)\b|\bno (?:lo )?sé\b"
-        r"|\bweiß nicht\b|\bje ne sais pas\b|\bwho knows\b",
-        f" {UNSURE} ",
-    ),
-    (
-        r"\b(?:anywhere|everywhere|anything|any place|any country|anyplace|all|somewhere|elsewhere)"
-        r" (?:else )?(?:but|except(?: for)?|other than|outside(?: of)?|than)\b",
-        f" {NOT} ",
-    ),
-    (
-        r"\b(?:nothing like|rul(?:e|ed|es|ing) out|exclud(?:e|ed|es|ing)|eliminat(?:e|ed|es|ing)"
-        r"|except(?: for)?|other than|rather than|instead of|unlike|outside(?: of)?|forget|drop"
-        r"|out of the question|impossible|wrong|incorrect|unlikely|doubtful|improbable|implausible"
-        r"|false|i doubt|we doubt|unmöglich|falsch|imposible|ausgeschlossen)\b",
-        f" {NOT} ",
-    ),
-    (r"\b\w+n['’]t\b|\b(?:is|was|does|ca|wo|do|are|could|would)nt\b|\bcannot\b", f" {NOT} "),
-    (r"\bne\s+(?=\w+\s+pas\b)|\bn['’](?=\w+\s+(?:pas|ni)\b)|\bne\s+(?=\w+\s+ni\b)", " "),
-    (
-        r"\b(?:not|never|neither|nor|nowhere|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals"
-        r"|außer|pas|jamais|ni|sauf|hormis|aucun|aucune|tampoco|nunca|excepto|salvo|tranne|né|neppure"
-        r"|não|nao|nem|exceto|niet|geen|nie|ani|inte|ikke|ej|не|нет|ни)\b",
-        f" {NOT} ",
-    ),
-    (
-        r"\b(?:sure|certain|certainly|definitely|absolutely|100 ?%|clearly|obviously|i know"
-        r"|positive|surely|must be|seguro|segura|sicher|bestimmt|certainement|sûr)\b",
-        f" {SURE} ",
-    ),
-    (
-        r"\b(?:probably|likely|presumably|most likely|wahrscheinlich|probablemente|probablement"
-        r"|probabilmente|looks|looked|look like|seems?|appears?|sieht"
-        r"|parece|resembles?|feels?|reminds? me)\b",
-        f" {LIKELY} ",
-    ),
-    (
-        r"\b(?:maybe|perhaps|possibly|might|may be|could be|could well be|can be|i guess|i suspect"
-        r"|vielleicht|eventuell|quizás?|tal vez|peut[ -]être|forse|talvez|može|может|possible)\b",
-        f" {MAYBE} ",
-    ),
-]  # fmt: skip
-_REWRITES = [(re.compile(pattern, re.IGNORECASE), mark) for pattern, mark in _IDIOMS]
-_DISCOURSE_NO = re.compile(
-    r"(?:^|(?<=[.!?;,]))\s*(?:no|nope|nah|nein|non|não|нет)\s*(?=[,.!;:]|$|\s+(?:it|its|it's|this|that|i|we|the|they)\b)",
-    re.IGNORECASE,
-)
-_NO = re.compile(r"\b(?:no|non)\b", re.IGNORECASE)
-_NO_WAY = re.compile(r"\bno way\b|\bin no way\b|\bunder no circumstances\b", re.IGNORECASE)
-_SENTENCES = re.compile(r"[^.!?;\n]*(?:[.!?;\n]+|$)")
-_CONTRAST = re.compile(
-    r"\b(?:but|rather|instead|however|sondern|sino|mais|pero|aber|ma|mas|maar|yet|though|although"
-    r"|because|since|weil|porque|parce que|as|so)\b",
-    re.IGNORECASE,
-)
-_RESTART = re.compile(
-    r"\b(?:it|its|it's|this|that|they|he|she|must|es|ist|c'est|è|é|to|jest|это|here|more like"
-    r"|the (?:plate|sign|car|road|place|photo|picture|language|text)\w*)\b",
-    re.IGNORECASE,
-)
-_CONJUNCTION = re.compile(
-    r"\b(?:or|and|nor|oder|und|o|y|ou|et|e|noch|ni|lub|i|или|и)\b\s*$", re.IGNORECASE
-)
-_LINKS = (
-    r"(?:is|was|it|its|would|be|can|could|that|seems|looks|ist|es|est|è|é|jest|also|certainly|just|simply"
-    rf"|really|{SURE}|{LIKELY}|{MAYBE})"
-)
-_WH = re.compile(
-    r"^\W*(?:so |and |but )?(?:who|what|where|when|why|how|which|whose|are you|do you know)\b",
-    re.IGNORECASE,
-)
-_ABOUT = re.compile(r"^\W*(?:and |so )?(?:what|how) about\b", re.IGNORECASE)
-_TAG = re.compile(
-    r",\s*(?:is(?:n't| it not) it|is it|right|no|correct|don't you think|or|eh|oder|verdad"
-    r"|n'est-ce pas|nicht wahr)\s*\?\s*$",
-    re.IGNORECASE,
-)
-_NEGATED_AUX = re.compile(
-    r"^\W*(?:so |and |but )?(?:(?:is|are|was|could|can|would|does|do|must|might)n['’]?t"
-    r"|can't|(?:is|could|can|would) (?:it|this|that) not)\b",
-    re.IGNORECASE,
-)
-_PERSONAL = re.compile(
-    r"\b(?:i am|i'm|im|we are|we're)\s+(?:an?\s+|from\s+)|\b(?:i|we)\s+"
-    r"(?:live|come|work|grew|study|speak)\b|\bmy\s+(?:\w+\s+)?(?:friend|wife|husband|mother|father|boss|colleague|aunt|uncle|neighbou?r|"
-    r"girlfriend|boyfriend|teacher|family|passport)\b|\bgreetings\b|\bi was born\b",
-    re.IGNORECASE,
-)
-_BARE_DENIAL = re.compile(
-    r"^\W*(?:no|nope|nein|never|wrong|non|definitely not|not at all)\W*$", re.IGNORECASE
-)
-
-
 def read_claims(marked: Marked) -> Read:
     """Return what a text with marked names claims."""
     read = Read([], [])
     asked: list[int] = []
-    for number, found in enumerate(_SENTENCES.finditer(marked.text)):
+    asks = False
+    for number, found in enumerate(SENTENCES.finditer(marked.text)):
         sentence = found.group().strip()
-        if asked and _BARE_DENIAL.match(sentence):
+        if asked and not marked.find(sentence) and BARE_DENIAL.match(sentence):
             for i in asked:
                 read.claims[i] = read.claims[i]._replace(denied=True, weight=SAYS)
             continue
-        asked = []
+        for i in asked if asks and OPENING_NO.match(sentence) else ():
+            read.claims[i] = read.claims[i]._replace(denied=True, weight=SAYS)
+        asked, asks = [], sentence.endswith("?")
         if marked.find(sentence):
             before = len(read.claims)
             _read_sentence(sentence, 100 * number, marked, read)
-            if sentence.endswith("?"):
-                asked = list(range(before, len(read.claims)))
+            asked = list(range(before, len(read.claims)))
     return read
 
 
 def _read_sentence(sentence: str, number: int, marked: Marked, read: Read) -> None:
     names = marked.find(sentence)
-    tagged = bool(_TAG.search(sentence))
-    sentence = _TAG.sub("", sentence)
+    tagged = bool(TAG.search(sentence))
+    sentence = TAG.sub("", sentence)
     asks = sentence.rstrip().endswith("?")
-    if asks and _WH.match(sentence) and not _ABOUT.match(sentence):
+    if asks and WH.match(sentence) and not ABOUT.match(sentence):
         read.unread.append(f"A question about {_listed(names)} says nothing.")
         return
-    if _PERSONAL.search(sentence.replace("’", "'")) and not re.search(
+    if PERSONAL.search(sentence.replace("’", "'")) and not re.search(
         r"\b(?:took|taken|photo|picture|shot)\b", sentence, re.IGNORECASE
     ):
         read.unread.append(f"{_listed(names)}: said of the person, not of the photo.")
         return
-    suggests = asks and bool(_NEGATED_AUX.match(sentence))
+    if unread_why := _language(sentence, marked):
+        read.unread.append(f"{_listed(names)}: {unread_why}.")
+        return
+    suggests = asks and bool(NEGATED_AUX.match(sentence))
     rewritten = _rewritten(sentence, marked)
     for claim in _claims(rewritten, number, marked, read.unread):
         weight = min(claim.weight, SAYS_LIKELY) if tagged else claim.weight
@@ -177,17 +103,29 @@ def _read_sentence(sentence: str, number: int, marked: Marked, read: Read) -> No
         read.claims.append(claim._replace(denied=denied, weight=ASKS if asks else weight))
 
 
+def _language(sentence: str, marked: Marked) -> str:
+    """Return why a sentence may be a denial that is not read; empty where it is read."""
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", sentence)
+    words = [word for word in words if not any(map(marked.is_mark, word))]
+    unread = "in a language whose denials are not read; say it in English"
+    if words and any(name.foreign for name in marked.find(sentence)):
+        return unread
+    denies = any(pattern.search(sentence) for pattern in DENIES)
+    return unread if may_deny(words) and not denies else ""
+
+
 def _rewritten(sentence: str, marked: Marked) -> str:
     """Return a sentence with marks for what denies and what doubts, denials before names."""
-    text = _NO_WAY.sub(f" {NOT} ", sentence)
-    text = _DISCOURSE_NO.sub(" , ", text)
-    for pattern, mark in _REWRITES:
+    text = NO_WAY.sub(f" {NOT} ", sentence)
+    text = LATE_NO.sub(rf"\1 {NOT} ", text)
+    text = DISCOURSE_NO.sub(" , ", text)
+    for pattern, mark in REWRITES:
         text = pattern.sub(mark, text)
-    text = _NO.sub(f" {NOT} ", text)
+    text = NO.sub(f" {NOT} ", text)
     names = f"[{chr(0xE000)}-{chr(0xE000 + max(len(marked.names) - 1, 0))}]"
     run = rf"{names}(?:\s*(?:,|\bor\b|\band\b|\bnor\b)\s*{names})*"
     rest = rf"[^,;.!?{chr(0xE000)}-{chr(0xEFFF)}]*"
-    after = rf"(?P<run>{run})\s+(?:{_LINKS}\s+)*{NOT}{rest}(?=$|[,;.!?])"
+    after = rf"(?P<run>{run})\s+(?:{LINKS}\s+)*{NOT}{rest}(?=$|[,;.!?])"
     return re.sub(after, rf"{NOT} \g<run> ", text, flags=re.IGNORECASE)
 
 
@@ -195,18 +133,18 @@ def _claims(text: str, number: int, marked: Marked, unread: list[str]) -> list[C
     """Read names from left to right, clause by clause."""
     claims: list[Claim] = []
     denials, named, unsure, compared = 0, False, False, False
-    pieces = re.split(rf"(,|\(|\)|:|—|{_CONTRAST.pattern})", text, flags=re.IGNORECASE)
+    pieces = re.split(rf"(,|\(|\)|:|—|{CONTRAST.pattern})", text, flags=re.IGNORECASE)
     inherited = SAYS
     for index, piece in enumerate(pieces):
         if not piece.strip():
             continue
-        if _CONTRAST.fullmatch(piece.strip()):
+        if CONTRAST.fullmatch(piece.strip()):
             denials, named, unsure, compared = 0, False, False, False
             number += 1
             continue
         listed = index > 0 and _is_list(piece, marked)
         head = _head(piece, marked)
-        fresh = _RESTART.match(piece.strip()) or any(mark in head for mark in _MARKS)
+        fresh = RESTART.match(piece.strip()) or any(mark in head for mark in _MARKS)
         fresh = fresh or (any(mark in piece for mark in (MAYBE, LIKELY)) and not denials)
         if index and fresh:
             denials, named, unsure, compared = 0, False, False, False
@@ -231,14 +169,28 @@ def _claims(text: str, number: int, marked: Marked, unread: list[str]) -> list[C
             if re.search(r"\bthan\b", part, re.IGNORECASE):
                 compared = True
             unsure |= UNSURE in part
-            if named and _CONJUNCTION.sub("", part).strip() and _RESTART.search(part):
+            if named and CONJUNCTION.sub("", part).strip() and RESTART.search(part):
                 denials, named, unsure = 0, False, False
             if count := part.count(NOT):
                 denials = count if named or not denials else denials + count
                 named = False
         if marked.find(piece):
             inherited = SAYS
-    return claims
+    return _undenied(text, claims, marked, unread)
+
+
+def _undenied(text: str, claims: list[Claim], marked: Marked, unread: list[str]) -> list[Claim]:
+    """Return claims but for those that something after the last name may deny."""
+    last = max((i for i, letter in enumerate(text) if marked.is_mark(letter)), default=len(text))
+    rest = re.split(REASON, text[last + 1 :], maxsplit=1, flags=re.IGNORECASE)[0]
+    if NOT not in rest and UNSURE not in rest:
+        return claims
+    (name,) = marked.find(text[last])
+    unread += [
+        f"{one.name.text!r}: it is open whether it is denied."
+        for one in claims if one.name is name and not one.denied
+    ]  # fmt: skip
+    return [one for one in claims if one.name is not name or one.denied]
 
 
 def _head(piece: str, marked: Marked) -> str:

@@ -18,6 +18,7 @@ from geo.names import fold
 from geo.regions import country_name
 from geo.world_regions import WorldRegion, find_world_region
 from tools.hint import ORDINARY
+from tools.said_denials import is_read
 
 Kind = Literal["country", "people", "region", "language", "side", "place", "point"]
 LONGEST = 5
@@ -28,7 +29,7 @@ FIRST_MARK = 0xE000
 """Names are replaced by characters of private use, one each, before grammar is read."""
 MOST_NAMES = 60
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’‘ʻʼ][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?;:\n]\s*$")
 _BETWEEN = re.compile(r"(?:\s+|\s*-\s*|\.\s*)(?:the\s+)?", re.IGNORECASE)
 _LOCATING_WORDS = (
@@ -75,6 +76,14 @@ _IN_A_LANGUAGE_WORDS = (
     "spoken inscription sign signs signage"
 )
 _IN_A_LANGUAGE = frozenset(_IN_A_LANGUAGE_WORDS.split())
+_SPEAKING = frozenset({"speak", "speaks", "speaking", "spoke", "spoken", "written", "writes"})
+_WRITTEN = re.compile(
+    r"\b(?:languages?|texts?|writing|words?|letter(?:s|ing)|script|alphabet|inscriptions?)\b"
+    r"[^,;]*\b(?:is|are|was|were|be|looks?|seems?|sounds?|appears?|in)(?:n't)?\b[^,;]*$",
+    re.IGNORECASE,
+)
+"""Before an adjective: it says what language is written, not whose the thing is."""
+_AREA_WORDS = frozenset({"area", "region", "surroundings", "suburbs", "outskirts", "vicinity"})
 _IN_A_COUNTRY_WORDS = (
     "territory waters countryside city cities town towns village villages coast islands island "
     "mountains alps border province region street streets road roads soil territories"
@@ -89,6 +98,13 @@ _SIDES = re.compile(
     re.IGNORECASE,
 )
 
+_PAIR = re.compile(
+    r"(?<![^\s(:])(?<!,\s)(?P<a>[+-]?\d{1,2}\.\d{1,15}),\s*(?P<b>[+-]?\d{1,3}\.\d{1,15})"
+    r"(?!\d|\s*[%°x×*/]|[.,]\d|\s*,\s*\d|\s*(?:km|m|cm|mm|px|pixels?|miles?|feet|euros?|usd|s|h)\b)",
+    re.ASCII,
+)
+"""Two numbers with a point each: coordinates, where a person writes them about a place."""
+
 
 @dataclass(frozen=True)
 class Name:
@@ -101,6 +117,7 @@ class Name:
         countries: ISO 3166-1 alpha-2; of a place, empty.
         region: a part of the world.
         point: latitude, longitude in degrees.
+        foreign: in a form of languages only whose denials are not read.
     """
 
     kind: Kind
@@ -108,6 +125,7 @@ class Name:
     countries: tuple[str, ...] = ()
     region: WorldRegion | None = None
     point: tuple[float, float] | None = None
+    foreign: bool = False
 
 
 class Marked(NamedTuple):
@@ -154,11 +172,21 @@ def _mark(name: Name, marked: Marked) -> str:
 def _mark_points(marked: Marked) -> Marked:
     from geo.mentions import find_coordinates
 
+    found = [
+        (one.start, one.end, (one.latitude, one.longitude))
+        for one in find_coordinates(marked.text).found
+    ]
+    taken = [(start, end) for start, end, _ in found]
+    for pair in _PAIR.finditer(marked.text):
+        point = float(pair["a"]), float(pair["b"])
+        free = all(pair.end() <= start or pair.start() >= end for start, end in taken)
+        if free and abs(point[0]) <= 90 and abs(point[1]) <= 180 and any(point):
+            found.append((*pair.span(), point))
     pieces, at = list[str](), 0
-    for found in find_coordinates(marked.text).found[:MOST_NAMES]:
-        point = Name("point", found.text, point=(found.latitude, found.longitude))
-        pieces += [marked.text[at : found.start], _mark(point, marked)]
-        at = found.end
+    for start, end, point in sorted(found)[:MOST_NAMES]:
+        name = Name("point", marked.text[start:end], point=point)
+        pieces += [marked.text[at:start], _mark(name, marked)]
+        at = end
     return Marked("".join([*pieces, marked.text[at:]]), marked.names)
 
 
@@ -207,6 +235,8 @@ class _Around:
     """A name stands directly before or after it, a comma or a conjunction between."""
     inside: tuple[str, ...] = ()
     """The country named after it, a comma or `in` between."""
+    clause: str = ""
+    """What its sentence says before it."""
 
     @classmethod
     def of(
@@ -238,7 +268,8 @@ class _Around:
             for word in next_ones
         )
         inside = tuple(code for word in next_ones for code in gazetteer.find_country(word))
-        return cls(before, after, opens, lone, follows or leads, inside)
+        clause = re.split(r"[.!?;:\n]", head)[-1]
+        return cls(before, after, opens, lone, follows or leads, inside, clause)
 
 
 _LIST = re.compile(r"\s*(?:,|/|\bor\b|\band\b|\bnor\b|\boder\b|\bo\b|\bou\b)\s*")
@@ -270,7 +301,7 @@ def _known(phrase: str, count: int, around: _Around, gazetteer: Gazetteer) -> Na
             return Name("place", phrase)  # Georgia, USA
         if folded not in {fold(country_name(code)) for code in found} and _area(phrase, gazetteer):
             return Name("place", phrase)  # Scotland lies in the country that it also means
-        return Name("country", phrase, found)
+        return Name("country", phrase, found, foreign=not is_read(phrase))
     if codes := countries_of_word(phrase):
         return _people(phrase, codes, around)
     return _place(phrase, count, around, gazetteer)
@@ -291,6 +322,7 @@ def _people(phrase: str, codes: tuple[str, ...], around: _Around) -> Name | None
     spoken = around.after in _IN_A_LANGUAGE or (
         around.before == "in" and around.after not in _IN_A_COUNTRY
     )
+    spoken |= around.before in _SPEAKING or bool(_WRITTEN.search(around.clause))
     if spoken and code:
         if speaking := countries_speaking(code):
             return Name("language", phrase, speaking)
@@ -308,6 +340,7 @@ def _place(phrase: str, count: int, around: _Around, gazetteer: Gazetteer) -> Na
     if chat and (lower or not (around.before in _NEARBY | {"is", "it's"} or around.beside_name)):
         return None
     used = around.before in _LOCATING or around.alone or around.beside_name
+    used |= around.before == "the" and around.after in _AREA_WORDS
     if lower:
         used = (around.before in _NEARBY and not around.after) or (around.alone and not chat)
     if not used or len(phrase) < 3:

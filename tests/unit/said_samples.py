@@ -85,6 +85,15 @@ MESSAGES = {
     "not near 48.85, 2.35": "-near",
     "weder Spanien noch Portugal": "-Spain|Portugal",
     "ni España ni Portugal": "-Spain|Portugal",
+    "it's not in the Prague area": "-Prague",
+    "不是西班牙": "-Spain",
+    "nid Sbaen": "-Spain",
+    "не Испания": "-Spain",
+    "ليست إسبانيا": "-Spain",
+    "這不是西班牙。": "-Spain",
+    "スペインではない": "-Spain",
+    "Δεν είναι Ισπανία": "-Spain",
+    "İspanya değil": "-Spain",
     # Both
     "not Spain but Portugal": "-Spain +PT",
     "It's not Spain, it's Chile": "-Spain +CL",
@@ -98,6 +107,8 @@ MESSAGES = {
     "I think Chile because it can't be Peru": "+CL -Peru",
     "Not France. Maybe Belgium.": "-France +BE~",
     "More like Portugal than Spain": "+PT",
+    "Spain? No, Chile": "-Spain +CL",
+    "Spain was wrong, try Chile": "-Spain +CL",
     # Claims
     "It is Chile": "+CL",
     "I think Spain": "+ES",
@@ -149,7 +160,16 @@ MESSAGES = {
     "Barcelona, not Madrid": "+Barcelona -Madrid",
     "I would exclude Italy and Greece": "-Italy|Greece",
     "Peru, in South America": "+PE",
+    "in the Prague area": "+Prague",
+    "The text is Greek": "+Greek-speaking_countries~",
+    "the writing looks Polish": "+Polish-speaking_countries~",
+    "they speak Polish there": "+Polish-speaking_countries~",
+    "the writing isn't Polish": "-Polish-speaking_countries~",
+    "это Россия": "+RU",
+    "Sbaen": "+ES",
     # Nothing
+    "hau ez da Espainia": "",
+    "是不是西班牙?": "+ES~",
     "why not Peru?": "",
     "Where in Spain is this?": "",
     "I don't know whether it is Spain": "",
@@ -185,3 +205,54 @@ MESSAGES = {
     "the plate of the red car": "",
     "the top left and the bottom right": "look look",
 }
+
+POINTS = {
+    "48.2, 16.37": (48.2, 16.37),
+    "it is at 48.2, 16.37": (48.2, 16.37),
+    "maybe 48.2,16.37?": (48.2, 16.37),
+    "48, 16": (48.0, 16.0),
+    "-33.4, -70.6": (-33.4, -70.6),
+}
+NO_POINTS = (
+    "it is 3.5, 4.5 km away", "ratio 1.5, 2.5 %", "crop 0.1, 0.2, 0.5, 0.6", "0.0, 0.0",
+    "version 1.2, 3.4, 5.6",
+)  # fmt: skip
+
+DENIED_IN = {
+    "es": ("no es {}", "no está en {}", "tampoco {}"), "de": ("das ist nicht {}", "nicht in {}"),
+    "fr": ("ce n'est pas {}", "pas {}"), "it": ("non è {}", "non in {}"),
+    "pt": ("não é {}", "não fica em {}"), "nl": ("het is niet {}", "niet in {}"),
+    "pl": ("to nie jest {}", "nie {}"), "ru": ("это не {}", "не {}", "нет, это не {}"),
+    "ca": ("no és {}",), "gl": ("non é {}",), "sv": ("det är inte {}", "inte {}"),
+    "da": ("det er ikke {}",), "nb": ("det er ikke {}",), "nn": ("det er ikkje {}",),
+    "is": ("þetta er ekki {}",), "cs": ("to není {}", "ne {}"), "sk": ("to nie je {}",),
+    "hr": ("to nije {}", "nije {}"), "bs": ("to nije {}",), "sr": ("то није {}",),
+    "sl": ("to ni {}", "ni {}"), "mk": ("тоа не е {}",), "bg": ("това не е {}",),
+    "uk": ("це не {}",), "be": ("гэта не {}",), "hu": ("ez nem {}", "nem {}"),
+    "ro": ("nu este {}", "nu e {}"), "fi": ("se ei ole {}", "ei {}"), "et": ("see ei ole {}",),
+    "lv": ("tā nav {}",), "lt": ("tai ne {}", "tai nėra {}"), "sq": ("nuk është {}",),
+    "tr": ("{} değil", "burası {} değil"), "az": ("bu {} deyil",), "uz": ("bu {} emas",),
+    "kk": ("бұл {} емес",), "mn": ("энэ {} биш",), "el": ("δεν είναι {}", "όχι {}"),
+    "he": ("זה לא {}", "לא {}"), "ar": ("ليست {}", "هذه ليست {}", "لا، ليست {}"),
+    "fa": ("این {} نیست",), "hy": ("սա {} չէ",), "ka": ("ეს არ არის {}",),
+    "id": ("ini bukan {}", "bukan {}"), "ms": ("ini bukan {}",), "vi": ("không phải {}",),
+    "th": ("ไม่ใช่{}", "ไม่ใช่ {}"), "zh": ("不是{}", "这不是{}", "不在{}"), "zh_Hant": ("這不是{}",),
+    "ja": ("{}ではない", "ここは{}ではありません", "{}じゃない"), "ko": ("{}이 아니다", "{} 아님"),
+    "hi": ("यह {} नहीं है",), "bn": ("এটি {} নয়",), "ta": ("இது {} அல்ல",), "te": ("ఇది {} కాదు",),
+    "cy": ("nid {}", "nid {} yw hi"), "mt": ("mhux {}",), "af": ("dit is nie {} nie",),
+    "eu": ("ez da {}", "hau ez da {}"), "ga": ("ní hé {}", "ní {} é"), "sw": ("sio {}",),
+    "so": ("ma aha {}",), "ha": ("ba {} ba ne",), "yo": ("kì í ṣe {}",), "zu": ("akuyona i {}",),
+    "km": ("មិនមែន {}",), "lo": ("ບໍ່ແມ່ນ {}",), "my": ("{} မဟုတ်ဘူး",), "am": ("{} አይደለም",),
+    "fil": ("hindi {}",), "lb": ("dat ass net {}",), "gd": ("chan e {}",), "br": ("n'eo ket {}",),
+}  # fmt: skip
+"""How languages say that it is not somewhere; most are read, none may be read as a claim."""
+
+LATE_DENIALS = (
+    "Spain as a guess is wrong", "I said Spain but that is wrong", "Spain, no", "Spain - no.",
+    "Spain was my guess and it is wrong", "Spain no way", "Spain is what it is not",
+    "Spain is definitely out", "Spain doesn't fit", "Spain makes no sense here",
+    "Spain seems off to me", "I ruled Spain out", "no Spain", "Spain? Nah", "scratch Spain",
+    "Spain? I don't think so.", "it being Spain is out of the question", "less likely Spain",
+    "Spain can be ruled out", "Take Spain off the list", "cross out Spain", "Spain. No, wrong.",
+    "I was wrong about Spain", "Spain? Impossible.", "Spain is hard to believe, I doubt it",
+)  # fmt: skip

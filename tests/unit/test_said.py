@@ -1,9 +1,11 @@
 """What people say is read as claims and denials, as surely as it is said."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
+from babel import Locale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,14 +13,17 @@ from geo.demonyms import countries_of_word
 from geo.gazetteer import Gazetteer
 from geo.regions import country_codes
 from geo.world_regions import find_world_region
-from tests.unit.said_samples import MESSAGES, TOWNS
+from tests.unit.said_samples import DENIED_IN, LATE_DENIALS, MESSAGES, NO_POINTS, POINTS, TOWNS
 from tools.evidence import Evidence
 from tools.hint import HINT_WEIGHT
 from tools.photo_store import Photo
 from tools.photos import PhotoStore
 from tools.said import Said, read_said
+from tools.said_denials import LANGUAGES, is_read
 from tools.workbench import Workbench
 
+COUNTRIES = ("ES", "CL", "PL", "JP", "GR", "DE", "CN", "BR", "KE", "US")
+FOREIGN = {"Uhispania", "Espainia", "Spaanje", "Spuenien", "Sipanje", "ប៉ែន"}
 PHOTO = Photo(id="0" * 64, width=800, height=600, mime="image/jpeg")
 
 
@@ -45,6 +50,10 @@ def written(item: Evidence) -> str:
         name = best.label.split(",")[0] or f"{best.latitude:.2f}"
         return f"+{name.replace(' ', '_')}{weighed}"
     return f"+{'|'.join(item.countries)}{weighed}"
+
+
+def is_claim(item: Evidence) -> bool:
+    return bool(item.countries or item.candidates or (item.area and item.area.inside))
 
 
 def shown(said: Said) -> str:
@@ -151,7 +160,51 @@ def test_a_denial_is_never_read_as_a_claim(
     bench: Workbench, name: str, words: str, end: str
 ) -> None:
     found = read_said(words.format(name) + end, PHOTO, bench).evidence
-    assert not [item for item in found if item.countries or (item.area and item.area.inside)]
+    assert not [item for item in found if is_claim(item)]
+
+
+@pytest.mark.parametrize("language", DENIED_IN)
+def test_a_denial_in_no_language_is_read_as_a_claim(bench: Workbench, language: str) -> None:
+    names = Locale.parse(language).territories
+    read = 0
+    for words, code in product(DENIED_IN[language], COUNTRIES):
+        found = read_said(words.format(names[code]), PHOTO, bench).evidence
+        assert not any(is_claim(item) for item in found), words.format(names[code])
+        read += bool(found)
+    assert read or language not in LANGUAGES
+
+
+@pytest.mark.parametrize("message", LATE_DENIALS)
+def test_a_denial_after_the_name_is_no_claim(bench: Workbench, message: str) -> None:
+    assert not [item for item in read_said(message, PHOTO, bench).evidence if is_claim(item)]
+
+
+@given(
+    st.sampled_from(sorted(FOREIGN)),
+    st.text(st.characters(categories=["Ll", "Lo"]), min_size=1, max_size=8),
+    st.sampled_from(["{0} {1}", "{1} {0}", "{0}, {1} {0}", "{0} {1} {0}"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_beside_words_of_an_unknown_language_a_foreign_name_claims_nothing(
+    bench: Workbench, name: str, word: str, words: str
+) -> None:
+    if is_read(word) or bench.gazetteer.find_country(word):
+        return
+    found = read_said(words.format(word, name), PHOTO, bench).evidence
+    assert not [item for item in found if item.countries]
+
+
+@pytest.mark.parametrize(("message", "point"), POINTS.items())
+def test_a_short_coordinate_is_one(
+    bench: Workbench, message: str, point: tuple[float, float]
+) -> None:
+    (item,) = read_said(message, PHOTO, bench).evidence
+    assert [(one.latitude, one.longitude) for one in item.candidates] == [point]
+
+
+@pytest.mark.parametrize("message", NO_POINTS)
+def test_other_numbers_are_no_coordinates(bench: Workbench, message: str) -> None:
+    assert read_said(message, PHOTO, bench).evidence == ()
 
 
 def test_most_countries_have_an_adjective() -> None:
