@@ -9,8 +9,10 @@ are right, so a group multiplies belief by
 where `g` is 1 where all areas of the layer allow `x`, times the mean ratio of its country shares,
 and `Z` is the prior mass of `g`. For one statement that is
 `F(x) = w [x allowed] / (prior mass allowed) + (1 - w)`: it can be wrong and is never 0. Saying
-something twice changes nothing. In a layer that allows nothing the statements contradict each
-other: it stands for each of them as often as that weighs.
+something twice changes nothing. Where a layer allows less than a quarter of what statements that
+know nothing of each other would, they contradict each other so far: in Chile, and outside a polygon
+around all of it but an island, is rather a slip than that island. That part of the layer stands for
+each of them as often as it weighs.
 
 Where a polygon says inside, photos away from settlements count as well: `Wilds` are points spread
 over such polygons that carry the even part of the prior there. Otherwise a region without a
@@ -38,6 +40,8 @@ Flags = NDArray[np.bool_]
 SPREAD = 256
 """Points spread over a polygon: its cells are about as large as its parts."""
 AREAS_KEPT = 64
+AGREEING = 0.25
+"""Of the product of what statements allow one by one: what they allow together if they agree."""
 COARSE_DEGREES = 0.1
 
 
@@ -103,12 +107,18 @@ class AreaGroup:
 
 
 def _layers(items: Sequence[Evidence], weight: float, prior: Prior, wilds: Wilds) -> "list[_Layer]":
-    """Return statements together; one by one where they contradict each other."""
+    """Return statements together; one by one as far as they contradict each other."""
     together = _Layer(items, weight, prior, wilds)
-    if together.held > 0 or len(items) == 1:
+    if len(items) == 1:
         return [together]
     total = sum(item.weight for item in items)
-    return [_Layer([item], weight * item.weight / total, prior, wilds) for item in items]
+    apart = [_Layer([item], weight * item.weight / total, prior, wilds) for item in items]
+    expected = AGREEING * float(np.prod([one.held for one in apart]))
+    agree = min(1.0, together.held / expected) if expected > 0 else float(together.held > 0)
+    together.weight *= agree
+    for one in apart:
+        one.weight *= 1 - agree
+    return [layer for layer in (together, *apart) if layer.weight > 0]
 
 
 class _Layer:

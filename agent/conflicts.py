@@ -8,7 +8,9 @@ lie within reach of the best one, or its countries hold at least half. Two sides
   best: within three radii lie 90 % of the truths of a kernel of `agent.belief`;
 * no country has `OVERLAP` in both of what the likeliest one has there;
 * a candidate's surroundings, three radii wide, get from the other's countries less than `OVERLAP`
-  of what its likeliest one gets.
+  of what its likeliest one gets;
+* one says that the place lies in an area, or outside of it, and less than `OVERLAP` of what the
+  other names may lie there.
 
 Evidence of one group is one source and never in conflict with itself. Evidence that presupposed
 countries says where inside them: it is in conflict with nothing outside them, nor with countries.
@@ -21,6 +23,7 @@ from itertools import combinations
 
 import numpy as np
 
+from agent.statements import share_allowed
 from encoders.photo_file import printable
 from geo import regions, sphere
 from tools.evidence import Candidate, Evidence, Record, short_id
@@ -112,6 +115,8 @@ class _Side:
     @cached_property
     def taken(self) -> bool:
         """Whether it takes a side at all."""
+        if self.item.area is not None:
+            return True
         if self.best is None:
             return sum(self.item.countries.values()) >= TAKES_A_SIDE
         return self.share_near(self.best) >= TAKES_A_SIDE
@@ -142,6 +147,8 @@ class _Side:
     @cached_property
     def whereabouts(self) -> list[int | str]:
         """What it stands for, coarsely, to know a disagreement again."""
+        if (area := self.item.area) is not None:
+            return [area.label, str(area.inside)]
         if self.best is None:
             shares = self.item.countries
             return [min(shares, key=lambda code: (-shares[code], code))]
@@ -183,6 +190,9 @@ def _preference(candidate: Candidate) -> tuple[float, int, float, float]:
 
 
 def _disagree(one: _Side, other: _Side) -> bool:
+    for stated, beside in ((one, other), (other, one)):
+        if stated.item.area is not None:
+            return share_allowed(stated.item.area, beside.item) < OVERLAP
     if one.best and other.best:
         return (
             _out_of_reach(one.best, other.best)

@@ -18,8 +18,8 @@ from agent.images import image_in_messages, without_images
 from agent.model_use import ModelUse
 from agent.state import State, counting, is_ours
 from agent.statements import FOLLOW_UP as FOLLOW_UP
-from agent.statements import taken_back
-from agent.turns import ours
+from agent.statements import taking_back
+from agent.turns import ours, stated_conflicts
 from agent.words import belief_text
 from encoders.photo_file import printable
 from geo.errors import InputError
@@ -143,14 +143,22 @@ def drawn_at_first(given: State, begun: State) -> Heard:
     return heard
 
 
-def follow_up_message(state: State, heard: Heard, budget: Budget) -> HumanMessage:
-    """Return what a conversing driver is told of a follow-up; `state` is the one after it."""
+def follow_up_message(state: State, heard: Heard, budget: Budget) -> tuple[HumanMessage, list[str]]:
+    """Return what a conversing driver is told of a follow-up, and the keys of conflicts in it.
+
+    Args:
+        state: the one after it.
+        heard: what was understood.
+        budget: of an answer.
+    """
+    conflicts, stated = stated_conflicts(state)
     pictures = [picture for step in heard.steps for picture in step.pictures]
     text = prompts.load("follow-up").render(
         said="\n".join(f"{one!r}" for one in heard.said),
         understood="; ".join(f"{one.id} {one.summary}" for one in heard.evidence),
         photos="\n".join(f"{one.photo_id[:12]}: {one.caption}" for one in pictures),
         withdrawn=", ".join(state["withdrawn"]),
+        conflicts=stated,
         belief=belief_text(state["belief"]),
         budget=left_of(budget, Spent()).text,
     )
@@ -158,7 +166,7 @@ def follow_up_message(state: State, heard: Heard, budget: Budget) -> HumanMessag
         {"type": "photo", "photo_id": one.photo_id, "caption": one.caption[:200]}
         for one in pictures
     ]
-    return ours([{"type": "text", "text": text}, *shown])
+    return ours([{"type": "text", "text": text}, *shown]), conflicts
 
 
 def fresh_calls(state: State, tools: Sequence[str]) -> list[ToolCall]:
@@ -250,9 +258,8 @@ def _note(
     call_id = short_id([FOLLOW_UP, number, arguments], prefix="c")
     signed = [item.model_copy(update={"call_id": call_id}) for item in evidence]
     held = counting(state["evidence"], [*(state.get("withdrawn") or ()), *heard.back])
-    back = taken_back(signed, held)
+    back, told = taking_back(signed, held)
     heard.back += back
-    told = [f"It takes back: {item.summary} [{item.id}]" for item in held if item.id in back]
     step = Step(
         number=number,
         call_id=call_id,
@@ -292,6 +299,8 @@ def _withdrawn(state: State, heard: Heard) -> list[str]:
         reason = f"there is no such evidence to withdraw; the session holds {held}"
         heard.rejected.append(Rejection(value=printable(name, 80), reason=reason))
     before = set(state.get("withdrawn") or ())
+    for name in sorted(asked & before):
+        heard.rejected.append(Rejection(value=name, reason="it was withdrawn already"))
     again = {item.id for item in heard.evidence}  # said once more
     back = (before | set(heard.back)) - again
     return sorted((back | asked & known) - set(state.get("restore") or ()))

@@ -13,7 +13,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.types import Overwrite, interrupt
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from agent.abstain import AnswerLoss
 from agent.answer import Answer, Step
@@ -32,6 +32,7 @@ from agent.opening import opened, tool_hashes
 from agent.recipes import Recipe, find_recipe
 from agent.short_answers import diversify, pool_of
 from agent.state import InputState, State, counting
+from agent.statements import taking_back
 from agent.turns import COMMIT, REPEATED, nudge, repeats, turn_message
 from agent.words import answer_text
 from tools.evidence import Evidence, Rejection, ToolOutcome, short_id
@@ -91,11 +92,13 @@ class Machine:
         """Turn what the person says after an answer into evidence, and begin a new answer."""
         update, heard = followed_up(state, self.bench, self.budget)
         after = cast(State, {**state, **update})
-        found = self._found(after, heard.evidence, heard.rejected)
+        found = self._found(state, heard.evidence, heard.rejected, update["withdrawn"])
         after = _merged(after, {**found, "steps": heard.steps})
-        told = [follow_up_message(after, heard, self.budget)] if self.driver.converses else []
-        messages = [*update["messages"], *told]
-        return {**update, **found, "steps": heard.steps, "messages": messages}
+        update |= {**found, "steps": heard.steps}
+        if self.driver.converses:
+            told, conflicts = follow_up_message(after, heard, self.budget)
+            update |= {"messages": [*update["messages"], told], "conflicts": conflicts}
+        return update
 
     def prior(self, state: State) -> dict[str, Any]:
         """Have the model guess from the photo alone; kept as evidence, never discarded."""
@@ -176,22 +179,26 @@ class Machine:
         said = str(outcome.data.get("chosen") or outcome.data.get("reply") or "")
         found = read_words(said, self.bench).evidence if said else ()
         signed = [item.model_copy(update={"call_id": call["id"] or ""}) for item in found]
+        withdrawn = list(state.get("withdrawn") or ())
+        back, told = taking_back(signed, counting(state["evidence"], withdrawn))
+        withdrawn = sorted({*withdrawn, *back} - {item.id for item in signed})
         step = Step(
             number=len(state["steps"]) + 1,
             call_id=call["id"] or "",
             tool=ASK,
             arguments=call["args"],
-            text=text,
+            text=" ".join([text, *told]),
             outcome="ok",
             seconds=0.0,
             evidence_ids=tuple(item.id for item in signed),
-            data=outcome.data,
+            data={**outcome.data, **({"taken_back": list[JsonValue](back)} if back else {})},
             turn=state["spent"].steps,
             revision=state["revision"] + 1,
         )
         announce("tool_result", step.model_dump(mode="json"))
-        update = self._found(state, signed, [])
-        return {**update, "messages": [_result(step)], "steps": [step]}
+        update = self._found(state, signed, [], withdrawn)
+        said_so = {"messages": [_result(step)], "steps": [step], "withdrawn": withdrawn}
+        return {**update, **said_so}
 
     def act(self, state: State) -> dict[str, Any]:
         """Run the tool calls in parallel, turn results into evidence, recompute belief."""
@@ -313,13 +320,25 @@ class Machine:
         return update
 
     def _found(
-        self, state: State, evidence: list[Evidence], rejected: list[Rejection]
+        self,
+        state: State,
+        evidence: list[Evidence],
+        rejected: list[Rejection],
+        withdrawn: Sequence[str] | None = None,
     ) -> dict[str, Any]:
-        """Announce findings and recompute belief where there is new evidence."""
+        """Announce findings and recompute belief where there is new evidence, or less.
+
+        Args:
+            state: before.
+            evidence: to be added.
+            rejected: what was dropped, and why.
+            withdrawn: ids of what does not count from now on; None leaves the state's.
+        """
         announce_findings(evidence, [item.model_dump(mode="json") for item in rejected])
         summary: BeliefSummary | None = state["belief"]
-        if any(item.weight > 0 for item in evidence) or state["withdrawn"]:
-            summary = self.summary(counting([*state["evidence"], *evidence], state["withdrawn"]))
+        without = state["withdrawn"] if withdrawn is None else withdrawn
+        if any(item.weight > 0 for item in evidence) or set(without) != set(state["withdrawn"]):
+            summary = self.summary(counting([*state["evidence"], *evidence], without))
             stated = {"calibration": self.calibrated_by} if self.calibration else {}
             announce("belief", summary.model_dump(mode="json") | stated)
         return {"evidence": evidence, "rejected": rejected, "belief": summary}

@@ -12,6 +12,7 @@ from agent.answer import Step
 from agent.budget import Left
 from agent.drivers import Decision
 from agent.state import State, counting
+from agent.statements import PLAIN_WEIGHT
 from tools.evidence import Evidence, short_id
 
 NAMES_ASKED = 4
@@ -171,17 +172,29 @@ def _lines(steps: Sequence[Step]) -> Iterator[tuple[str, float]]:
 
 
 def _clue_countries(state: State) -> list[JsonValue]:
-    """Return the few countries that hold most of the text clues' mass, or none if it is spread."""
+    """Return the few countries that hold most of the text clues' mass, or none if it is spread.
+
+    What the person rules out is not searched.
+    """
+    denied = _denied(state)
     for item in _counting(state):
         if item.kind == "text" and item.countries:
-            ranked = sorted(item.countries.items(), key=lambda pair: -pair[1])[:CLUE_COUNTRIES]
+            shares = {code: one for code, one in item.countries.items() if code not in denied}
+            ranked = sorted(shares.items(), key=lambda pair: -pair[1])[:CLUE_COUNTRIES]
+            left = sum(shares.values()) / sum(item.countries.values())
             held, chosen = 0.0, []
             for code, share in ranked:
-                if held < CLUE_MASS:
+                if held < CLUE_MASS * left:
                     chosen.append(code)
                     held += share
-            return list(chosen) if held >= CLUE_MASS / 2 else []
+            return list(chosen) if held >= CLUE_MASS / 2 * left else []
     return []
+
+
+def _denied(state: State) -> set[str]:
+    """Return the countries that the person says it is not."""
+    areas = [one.area for one in _counting(state) if one.area and one.weight >= PLAIN_WEIGHT]
+    return {code for area in areas if not area.inside for code in area.countries}
 
 
 def _call(tool: str, arguments: Arguments, revision: int = 1) -> ToolCall:

@@ -88,7 +88,7 @@ class State(InputState):
     fresh: list[str]
     """Written by the same: pictures that `prime` shall look at."""
     withdrawn: list[str]
-    """Written by `follow_up`: ids of evidence that does not count."""
+    """Written by `follow_up` and `ask`: ids of evidence that does not count."""
     revision: int
     """Written by `conclude`: of the latest answer; 0 before the first."""
     encoder: dict[str, str]
@@ -105,7 +105,7 @@ class State(InputState):
     spent: Spent
     """Written by every node that spends."""
     conflicts: Annotated[list[str], append]
-    """Written by `act`: keys of the conflicts that the driver was told."""
+    """Written by `act` and `follow_up`: keys of the conflicts that the driver was told."""
     use: Annotated[ModelUse, ModelUse.plus]
     """Written for every node that asks the model, by `agent.model_use.counted`."""
     trouble: int

@@ -14,7 +14,7 @@ from encoders.photo_file import printable
 from geo import regions, sphere
 from geo.areas import contains
 from geo.rings import region_of
-from tools.evidence import Area, Evidence
+from tools.evidence import Area, Candidate, Evidence
 
 FOLLOW_UP = "follow_up"
 """Stands for the tool in steps that hold what a person said."""
@@ -24,6 +24,8 @@ NEAR_KM = 100.0
 REACH = 3.0
 """Radii around a candidate that a person may mean by it."""
 SPREAD = 64
+VERTICES = 12
+LONGEST_KM = 5000.0
 WORDS_QUOTED = 120
 LEAST_CHANGE = 0.005
 Points = sphere.FloatArray
@@ -41,6 +43,13 @@ def taken_back(new: Sequence[Evidence], held: Sequence[Evidence]) -> list[str]:
     return sorted(
         old.id for old in said if old.id not in fresh and any(_overrides(one, old) for one in new)
     )
+
+
+def taking_back(new: Sequence[Evidence], held: Sequence[Evidence]) -> tuple[list[str], list[str]]:
+    """Return the ids of what new statements take back, and the sentences that say so."""
+    back = taken_back(new, held)
+    told = [f"It takes back: {item.summary} [{item.id}]" for item in held if item.id in back]
+    return back, told
 
 
 def _overrides(new: Evidence, old: Evidence) -> bool:
@@ -66,14 +75,11 @@ def _codes(item: Evidence) -> set[str]:
 
 def _points(item: Evidence) -> Points:
     """Return what stands for candidates and polygons, `[N, 2]`: latitude, longitude."""
-    from agent.area_factors import spread_over
-
     found = [(one.latitude, one.longitude) for one in item.candidates]
     points = np.array(found, dtype=np.float64).reshape(-1, 2)
     if item.area is None or not item.area.polygons:
         return points
-    spread = spread_over(item.area.polygons).unit
-    return np.concatenate([points, sphere.points_of(spread[:: max(1, len(spread) // SPREAD)])])
+    return np.concatenate([points, _spread(item.area)])
 
 
 def _inside(points: Points, codes: set[str], area: Area | None) -> sphere.FloatArray:
@@ -117,6 +123,47 @@ def allows(area: Area, latitude: float, longitude: float) -> bool:
     return bool(there[0]) == area.inside
 
 
+def share_allowed(area: Area, item: Evidence) -> float:
+    """Return how much of what evidence names may lie where an area says that the place lies.
+
+    Of candidates the share that lies there within a radius; of countries their share of what the
+    likeliest one has, at most 1: what fits a hundred countries contradicts none of them.
+    """
+    if item.candidates:
+        shares = np.array([max(one.score, 1e-6) for one in item.candidates])
+        there = [_reaches(area, one) for one in item.candidates]
+        return float(shares[there].sum() / shares.sum())
+    if item.area is not None:
+        return float(not _lies_in(item, area)) if not area.inside else float(_meets(item, area))
+    most = max(item.countries.values(), default=0.0)
+    named = set(area.countries)
+    if area.inside and area.polygons:
+        named |= set(regions.country_at(_spread(area)))
+    held = sum(share for code, share in item.countries.items() if (code in named) == area.inside)
+    return min(1.0, held / most) if most else 1.0
+
+
+def _meets(item: Evidence, area: Area) -> bool:
+    """Whether an area in evidence shares a place with one that is said to hold the place."""
+    assert item.area is not None
+    stated = Evidence(tool="", kind="hint", summary="", area=area, weight=0.0, group="")
+    return not _lies_in(stated, item.area) if not item.area.inside else _may_agree(item, stated)
+
+
+def _reaches(area: Area, one: Candidate) -> bool:
+    """Whether a candidate or something within its radius lies where an area allows it."""
+    ring = sphere.circle(one.latitude, one.longitude, min(one.radius_km, LONGEST_KM), VERTICES)
+    points = np.concatenate([[(one.latitude, one.longitude)], ring])
+    return bool((_inside(points, set(area.countries), area) == area.inside).any())
+
+
+def _spread(area: Area) -> Points:
+    from agent.area_factors import spread_over
+
+    spread = spread_over(area.polygons).unit
+    return sphere.points_of(spread[:: max(1, len(spread) // SPREAD)])
+
+
 def change_words(
     state: State, belief: Belief, believe: Callable[[Sequence[Evidence]], Belief]
 ) -> str:
@@ -141,9 +188,22 @@ def change_words(
         return ""
     if not said and not back:
         return f" You {told}: that changes nothing by itself."
+    if not back and said <= _said_before(state):
+        return f" You {told}, as before: that changes nothing."
     without = set(state["withdrawn"]) - back
     rest = believe(counting([e for e in state["evidence"] if e.id not in said], without))
     return f" You {told}: {_shift(rest, belief)}."
+
+
+def _said_before(state: State) -> set[str]:
+    """Return the ids of what the person said before the last answer and did not take back.
+
+    What is said once more after it was taken back counts anew.
+    """
+    steps = [step for step in state["steps"] if step.tool == FOLLOW_UP]
+    known = {n for s in steps if s.revision <= state["revision"] for n in s.evidence_ids}
+    gone = {str(n) for s in steps for n in _listed(s.data.get("taken_back"))}
+    return known - gone - set(state["withdrawn"])
 
 
 def _listed(value: object) -> list[object]:

@@ -13,7 +13,7 @@ from agent.asking import Problem
 from agent.budget import Budget, left_of
 from agent.calls import announce
 from agent.conflicts import find_conflicts
-from agent.state import OURS, State
+from agent.state import OURS, State, counting
 from agent.words import belief_text
 from tools.evidence import Evidence
 
@@ -55,7 +55,28 @@ def turn_message(
     state: State, budget: Budget, steps: Sequence[Step]
 ) -> tuple[HumanMessage, list[str]]:
     """Return the message after a turn's tool results, and the keys of the conflicts it states."""
-    conflicts = find_conflicts(state["evidence"], state["conflicts"])
+    conflicts, stated = stated_conflicts(state)
+    shown = [picture for step in steps for picture in step.pictures][:PICTURES]
+    text = prompts.load("turn").render(
+        budget=left_of(budget, state["spent"]).text,
+        belief=belief_text(state["belief"]),
+        conflicts=stated,
+        pictures="\n".join(f"{one.photo_id[:12]}: {one.caption}" for one in shown),
+    )
+    blocks: list[str | dict[str, object]] = [{"type": "text", "text": text}]
+    blocks += [
+        {"type": "photo", "photo_id": one.photo_id, "caption": one.caption[:200]} for one in shown
+    ]
+    return ours(blocks), conflicts
+
+
+def stated_conflicts(state: State) -> tuple[list[str], str]:
+    """Return the keys of conflicts that the driver does not know yet, and their words.
+
+    What the person withdrew disagrees with nothing.
+    """
+    counts = counting(state["evidence"], state.get("withdrawn") or ())
+    conflicts = find_conflicts(counts, state["conflicts"])
     stated = []
     for conflict in conflicts:
         announce("conflict", conflict.model_dump(mode="json"))
@@ -64,18 +85,7 @@ def turn_message(
                 first=conflict.first_text, second=conflict.second_text, distance=conflict.distance
             )
         )
-    shown = [picture for step in steps for picture in step.pictures][:PICTURES]
-    text = prompts.load("turn").render(
-        budget=left_of(budget, state["spent"]).text,
-        belief=belief_text(state["belief"]),
-        conflicts="\n".join(stated),
-        pictures="\n".join(f"{one.photo_id[:12]}: {one.caption}" for one in shown),
-    )
-    blocks: list[str | dict[str, object]] = [{"type": "text", "text": text}]
-    blocks += [
-        {"type": "photo", "photo_id": one.photo_id, "caption": one.caption[:200]} for one in shown
-    ]
-    return ours(blocks), [conflict.key for conflict in conflicts]
+    return [conflict.key for conflict in conflicts], "\n".join(stated)
 
 
 def nudge(problems: Sequence[Problem], evidence: Sequence[Evidence]) -> HumanMessage:

@@ -236,3 +236,15 @@ def test_a_drawn_region_says_how_large_and_where() -> None:
     assert "about 20,000 km2 around 41.2, -8.3" in item.summary
     assert item.weight == 0.8
     assert country_at([(41.2, -8.3)]) == ["PT"]
+
+
+def test_statements_that_hardly_agree_point_at_no_speck(settlements: Settlements) -> None:
+    """In Fiji, and outside a box around all of it but a village: a slip, rather than there."""
+    fiji, elsewhere = inside("FJ"), box(177, -19, 179.5, -17, inside=False)
+    shares = believe([fiji], settlements).country_shares
+    both = believe([fiji, elsewhere], settlements)
+    village = both.mass_within([25.0], -16.78, -179.98)[0]
+    assert village < 0.5 * shares["FJ"]
+    assert share(both, "FJ") < shares["FJ"]
+    apart = believe([inside("FJ"), box(10, 47, 13, 49, inside=False)], settlements)
+    assert share(apart, "FJ") == pytest.approx(shares["FJ"], rel=0.05)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.conflicts import APART_KM, REACH, TOLD_AT_ONCE, Conflict, find_conflicts
 from geo import sphere
-from tools.evidence import Candidate, Evidence, EvidenceKind
+from tools.evidence import Area, Candidate, Evidence, EvidenceKind
 
 PARIS, LYON, BERLIN, SYDNEY = (48.857, 2.352), (45.764, 4.836), (52.52, 13.405), (-33.869, 151.209)
 
@@ -267,3 +267,63 @@ def test_what_fits_a_hundred_countries_excludes_none_of_them() -> None:
     assert conflict_of(sun, named(FR=0.97, BE=0.01)) is None
     elsewhere = {code: share for code, share in flat.items() if code not in ("FR", "BE", "CH")}
     assert conflict_of(named(group="sun", **elsewhere), named(FR=0.97)) is not None
+
+
+def stated(*codes: str, inside: bool, weight: float = 0.8, group: str = "hint") -> Evidence:
+    area = Area(countries=tuple(sorted(codes)), inside=inside, label=" ".join(codes))
+    said = f"The person says that it is {'' if inside else 'not '}in {area.label}."
+    return Evidence(
+        tool="use_hint", kind="hint", summary=said, weight=weight, group=group, area=area
+    )
+
+
+def drawn(south: float, west: float, north: float, east: float, *, inside: bool) -> Evidence:
+    ring = ((south, west), (south, east), (north, east), (north, west))
+    area = Area(polygons=((ring,),), inside=inside, label="the drawn region")
+    said = f"drawn, {'inside' if inside else 'outside'}"
+    return Evidence(
+        tool="draw_region", kind="hint", summary=said, weight=0.8, group="hint", area=area
+    )
+
+
+def test_a_denial_against_a_sign_that_says_so_is_told_with_both_sides() -> None:
+    denial, sign = stated("ES", inside=False), named(ES=1.0)
+    conflict = conflict_of(denial, sign)
+    assert conflict is not None
+    told = conflict.first_text + conflict.second_text
+    assert denial.summary in told
+    assert sign.summary in told
+    assert denial.id in told
+    assert sign.id in told
+    assert conflict == conflict_of(sign, denial)
+    assert find_conflicts([denial, sign], [conflict.key]) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "disagree"),
+    [
+        (stated("ES", inside=False), named(ES=0.5, MX=0.5), False),
+        (stated("ES", inside=False), named(CL=1.0), False),
+        (stated("ES", "PT", inside=False), named(ES=0.6, PT=0.4), True),
+        (stated("ES", "PT", inside=True), named(FR=1.0), True),
+        (stated("ES", "PT", inside=True), named(PT=0.9), False),
+        (stated("FR", inside=False), placed(PARIS), True),
+        (stated("FR", inside=False), placed(BERLIN), False),
+        (stated("FR", inside=True), placed(BERLIN), True),
+        (stated("CH", inside=False), placed((47.55, 7.6), radius_km=30), False),
+        (drawn(40, -5, 42, -3, inside=True), named(ES=1.0), False),
+        (drawn(40, -5, 42, -3, inside=True), named(CL=1.0), True),
+        (drawn(40, -5, 42, -3, inside=False), named(ES=1.0), False),
+        (drawn(48, 2, 49, 3, inside=False), placed(PARIS), True),
+        (drawn(48, 2, 49, 3, inside=True), placed(LYON), True),
+        (drawn(48, 2, 49, 3, inside=True), stated("FR", inside=False, group="g"), True),
+        (drawn(48, 2, 49, 3, inside=True), stated("FR", inside=True, group="g"), False),
+        (stated("FR", inside=False), stated("FR", inside=True, group="g"), True),
+        (stated("FR", inside=False), stated("DE", inside=False, group="g"), False),
+        (stated("FR", inside=False), stated("FR", inside=True), False),
+        (stated("FR", inside=False, weight=0.0), placed(PARIS), False),
+    ],
+)
+def test_areas_take_a_side(one: Evidence, other: Evidence, disagree: bool) -> None:
+    assert (conflict_of(one, other) is not None) == disagree
+    assert (conflict_of(other, one) is not None) == disagree

