@@ -17,6 +17,7 @@ from agent.dependence import adopted
 from agent.listening import tell
 from agent.model_use import hear, in_order
 from agent.state import State, spoken
+from agent.text_lines import line_asked
 from agent.trace import EventKind
 from geo.errors import GeolocationError, UnavailableError
 from tools.evidence import Box, Evidence, ToolError, ToolOutcome
@@ -150,25 +151,10 @@ def _adopt(
 
 
 def box_of_text(call: ToolCall, outcome: ToolOutcome, steps: Sequence[Step]) -> Box | None:
-    """Return where in the photo the text that a call asked about was read, if it was read there.
-
-    Of several lines it is the one that the tool names first as a clue, else the first asked for.
-    """
-    clues = outcome.data.get("clues")
-    clues = clues if isinstance(clues, list) else []
-    named = [clue.get("text") for clue in clues if isinstance(clue, dict)]
-    asked = [*named, call["args"].get("name"), *(call["args"].get("texts") or ())]
-    boxes = {
-        line["text"]: line["box"]
-        for step in steps
-        if step.tool == "read_text" and isinstance(lines := step.data.get("lines"), list)
-        for line in lines
-        if isinstance(line, dict)
-    }
-    for text in asked:
-        if text in boxes:
-            return Box.model_validate(boxes[text])
-    return None
+    """Return where in a photo the text that a call asked about was read, if it was read there."""
+    read = [(step.tool, step.arguments, step.data) for step in steps]
+    line = line_asked(call["args"], outcome.data, read)
+    return Box.model_validate(line.box) if line is not None and line.box else None
 
 
 def load_libraries() -> None:

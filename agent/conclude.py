@@ -84,6 +84,7 @@ def conclude_answer(
         explanation=_explain(state, summary if told else None, picked, recipe)
         + change_words(whole, belief, believe),
         evidence=tuple(state["evidence"]),
+        evidence_ids=tuple(item.id for item in state["evidence"]),
         alternatives=_alternatives(belief, summary) if told else (),
         verdicts=_verdicts(state["evidence"], summary if told else None),
         rejected=tuple(state["rejected"]),
@@ -103,7 +104,7 @@ def conclude_answer(
         seconds=state["spent"].seconds,
         versions=_versions(bench, state["encoder"]),
     )
-    return answer.model_copy(update={**where, **around, **_claimed(state["evidence"])})
+    return answer.model_copy(update={**where, **around, **_claimed(state["evidence"], photo.id)})
 
 
 def _around(
@@ -258,10 +259,11 @@ def _verdict(item: Evidence, candidate: Candidate, summary: BeliefSummary | None
     return Verdict(evidence_id=item.id, candidate=candidate, kept=kept, reason=reason)
 
 
-def _claimed(evidence: list[Evidence]) -> dict[str, float]:
+def _claimed(evidence: list[Evidence], photo_id: str) -> dict[str, float]:
+    """Return the first position that the answer's photo claims; another photo's is its own."""
     for item in evidence:
         for candidate in item.candidates:
-            if candidate.kind == "claimed_position":
+            if candidate.kind == "claimed_position" and candidate.reference == photo_id:
                 return {
                     "claimed_latitude": candidate.latitude,
                     "claimed_longitude": candidate.longitude,

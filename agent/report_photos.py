@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, ValidationError
 
 from agent.answer import Answer, Step
+from agent.text_lines import line_asked
 from tools.evidence import Box
 
 if TYPE_CHECKING:
@@ -60,10 +61,15 @@ def _read(line: dict[str, JsonValue], step: int, size: tuple[int, int]) -> ReadV
 def photo_of(answer: Answer, step: Step | None) -> str:
     """Return the photo that a step looked at: by default the one to locate.
 
+    A step that asked about text is about the photo on which that was read.
     What is none of the answer's photos, such as a part of one that was cut out, is returned as
     the step names it.
     """
     named = step.arguments.get("photo_id") if step else None
+    if step is not None and not named:
+        read = [(one.tool, one.arguments, one.data) for one in answer.steps]
+        line = line_asked(step.arguments, step.data, read)
+        named = line.photo_id if line is not None else None
     if not isinstance(named, str) or not (prefix := named.strip().lower()):
         return answer.photo_id
     known = dict.fromkeys((answer.photo_id, *answer.photos))

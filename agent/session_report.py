@@ -79,6 +79,11 @@ class RevisionView:
     restored: tuple[Evidence, ...]
     first: bool
 
+    @property
+    def told(self) -> tuple[SaidView, ...]:
+        """What was said in words, drawn, taken back or shown besides the photo itself."""
+        return tuple(one for one in self.said if not one.said.empty or one.photos)
+
 
 @dataclass(frozen=True)
 class AssessmentView:
@@ -111,14 +116,24 @@ class SessionPage:
 
     @property
     def drawn(self) -> tuple[Drawn, ...]:
-        """Every region that was drawn."""
+        """Every region that was drawn, but for those that do not count any more."""
         found = []
+        gone = self._regions_withdrawn()
         for one in self.case.revisions:
             for said in one.said:
                 area = drawn_area(said.region) if said.region else None
-                if area is not None and said.region:
+                if area is not None and said.region and said.region not in gone:
                     found.append(Drawn(area, drawn_inside(said.region), one.answer.revision))
         return tuple(found)
+
+    def _regions_withdrawn(self) -> list[object]:
+        """Return the regions whose evidence the person took back, by the latest answer."""
+        answer = self._page.answer
+        gone = set(answer.withdrawn)
+        return [
+            step.arguments["region"] for step in answer.steps
+            if "region" in step.arguments and set(step.evidence_ids) & gone
+        ]  # fmt: skip
 
     def _revision(self, before: Revision | None, one: Revision) -> RevisionView:
         from agent.report_page import headline_of, status_words

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.report_model import LETTERS, MOST_CLUES
 from agent.sessions import Sessions
+from agent.text_lines import line_asked
 from geo.errors import GeolocationError
 from server.web_elements import button, el
 from server.web_story import Story, Told
@@ -116,7 +117,15 @@ def frames_of(story: Story, photo: Photo) -> list[Frame]:
 def photo_of(story: Story, told: Told) -> str:
     """Return the photo that a piece of evidence was read on: by default the one to locate."""
     step = story.steps.get(str(told.data.get("call_id"))) or {}
-    named = str((step.get("arguments") or {}).get("photo_id") or "").strip().lower()
+    arguments, data = step.get("arguments") or {}, step.get("data") or {}
+    named = str(arguments.get("photo_id") or "").strip().lower()
+    if not named:
+        read = [
+            (str(one.get("tool")), one.get("arguments") or {}, one.get("data") or {})
+            for one in story.steps.values()
+        ]
+        line = line_asked(arguments, data, read)
+        named = line.photo_id.lower() if line is not None else ""
     known = next((one for one in story.photos if named and one.startswith(named)), named)
     return known or (story.photos[0] if story.photos else "")
 

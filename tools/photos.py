@@ -108,7 +108,7 @@ def metadata_evidence(photo: Photo, trusted: bool) -> Evidence | None:
     return Evidence(
         tool="read_metadata",
         kind="metadata",
-        summary=_summary(claims),
+        summary=_summary(photo.id, claims),
         candidates=candidates,
         weight=TRUSTED_WEIGHT if trusted else 0.0,
         group=f"metadata:{photo.id}",
@@ -136,11 +136,11 @@ def _radius_km(claim: ClaimedPosition) -> float:
     return max(claim.accuracy_m / 1000, _MIN_RADIUS_KM)
 
 
-def _summary(claims: list[ClaimedPosition]) -> str:
+def _summary(photo_id: str, claims: list[ClaimedPosition]) -> str:
     shown = "; ".join(
         f"{claim.latitude:.5f}, {claim.longitude:.5f} ({claim.source})" for claim in claims
     )
-    return f"The file itself claims {shown}."
+    return f"The file of photo {photo_id[:12]} itself claims {shown}."
 
 
 def _text(photo: Photo, trusted: bool) -> str:
