@@ -16,6 +16,8 @@ from server.web_story import Story
 MOST_CANDIDATES = 400
 SURROUNDINGS_KM = 150.0
 """Outlines are too coarse for streets: the first view reaches at least so far."""
+WIDE_KM = 4000.0
+"""A circle so large is drawn as a line alone: its fill would tint the whole map."""
 EDGE_DEG = 85.0
 """Web Mercator ends there."""
 
@@ -108,14 +110,18 @@ def _radii(story: Story, answer: Answer | None) -> list[tuple[int, float]]:
 
 def _rings(point: tuple[float, float], radii: Iterable[tuple[int, float]]) -> list[dict[str, Any]]:
     return [
-        {"percent": percent, "points": ring_points(*point, min(km, 20_000.0))}
+        {
+            "percent": percent,
+            "wide": km > WIDE_KM,
+            "points": ring_points(*point, min(km, 20_000.0)),
+        }
         for percent, km in radii
     ]
 
 
 def _reach(radii: list[tuple[int, float]]) -> float:
     """Return the largest radius that still makes a view of its own, in km."""
-    fitting = [km for _, km in radii if km < 4000]
+    fitting = [km for _, km in radii if km < WIDE_KM]
     return max(fitting, default=SURROUNDINGS_KM) * 1.15
 
 

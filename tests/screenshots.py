@@ -100,7 +100,7 @@ def _first_session(page: Any, world: World, keep: Any) -> str:
     page.wait_for_selector(".turn.answer")
     page.fill("#message", "The language on the signs looks German, and it is not Spain")
     page.press("#message", "Enter")
-    page.wait_for_selector("#answer .revision:text('revision 2')")
+    page.wait_for_selector("#answer .revisions [aria-pressed=true]:text('2')")
     _dress(page)
     keep(page, "answer")
     return str(page.url)

@@ -166,7 +166,7 @@
         .bindPopup(popup(area.inside ? "Drawn by you: inside" : "Drawn by you: not here", []))
         .addTo(found);
     for (const ring of [...(data.rings || [])].reverse())
-      mark(L.polygon(ring.points, { className: `ring r${ring.percent}`, interactive: false, smoothFactor: 0 }), "", "ring")
+      mark(L.polygon(ring.points, { className: `ring r${ring.percent}${ring.wide ? " wide" : ""}`, interactive: false, smoothFactor: 0 }), "", "ring")
         .addTo(found);
     for (const one of data.clusters || [])
       mark(L.polygon(one.points, { className: "cluster", interactive: true }), "", "cluster", one.title)

@@ -280,7 +280,7 @@
     document.addEventListener(type, (event) => lit(event.target.closest?.("[data-ev]")?.dataset.ev || ""));
   for (const type of ["pointermove", "pointerdown"]) document.addEventListener(type, lens, { passive: true });
   document.addEventListener("scroll", hideLens, { capture: true, passive: true });
-  document.addEventListener("focusout", (event) => { if (event.target === at.frame) hideLens(); });
+  document.addEventListener("focusout", (event) => { if (event.target === at.frame && !at.frame.contains(event.relatedTarget)) hideLens(); });
 
   const keys = {
     "?": () => open("help"), m: () => one("#message")?.focus(), n: () => location.assign("/page/"),

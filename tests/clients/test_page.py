@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent.factors import Settlements
+from agent.page_settings import PageSettings
 from agent.sessions import Sessions
 from agent.settings import Settings
 from server.security_keys import KeyRing
@@ -113,7 +114,7 @@ def test_the_whole_path_of_an_analyst(
 
     page.fill("#message", "it is not Spain")
     page.press("#message", "Enter")
-    page.wait_for_selector("#answer .revision:text('revision 2')")
+    page.wait_for_selector("#answer .revisions [aria-pressed=true]:text('2')")
     assert page.locator(".turn.answer").count() == 2
     assert "it is not Spain" in page.inner_text("#talk-scroll")
 
@@ -255,6 +256,240 @@ def test_what_cannot_be_used_is_told_and_nothing_is_lost(
     page.wait_for_selector("h1:text('no such session')")
 
 
+def answers(page: Any, count: int) -> None:
+    """Wait until so many answers are given and the last one is shown."""
+    page.wait_for_selector(f"#answer .revisions [aria-pressed=true]:text('{count}')")
+
+
+def drawn(west: float) -> Any:
+    """Return an area that a person drew: between 47 and 50 degrees north, four degrees wide."""
+    ring = [[west, 47], [west + 4, 47], [west + 4, 50], [west, 50], [west, 47]]
+    return {"type": "Feature", "properties": {"inside": True},
+            "geometry": {"type": "Polygon", "coordinates": [ring]}}  # fmt: skip
+
+
+def test_earlier_answers_are_shown_again(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    sessions.send(session, "look there", region=drawn(10))
+    answers(page, 2)
+    page.click("#tab-evidence")
+    page.wait_for_selector("#panel-evidence .row >> nth=2")
+    found = page.locator("#panel-evidence .row").count()
+    assert "You said 'look there'" in page.inner_text(".turn.answer >> nth=1")
+    page.click("#answer .revisions button:text('1')")
+    page.wait_for_selector("#answer .revision.stale")
+    page.wait_for_function(f"document.querySelectorAll('#panel-evidence .row').length < {found}")
+    assert page.locator("#panel-evidence .button:not([disabled])").count() == 0
+    assert page.locator(".leaflet-container .region-area").count() == 0
+    page.click(".turn.answer >> nth=1 >> text=Show")
+    page.wait_for_function(f"document.querySelectorAll('#panel-evidence .row').length == {found}")
+    sessions.send(session, region=drawn(-4))
+    answers(page, 3)
+    page.wait_for_selector("#panel-evidence .row.gone .row-gone:text('taken back')")
+    assert page.locator("#panel-evidence .row.gone >> text=Restore").count() == 1
+
+
+def drop(page: Any, file: Path, kind: str = "drop") -> None:
+    """Drop or paste a file somewhere on the page."""
+    page.evaluate(
+        """([bytes, name, kind]) => {
+          const held = new DataTransfer();
+          held.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}));
+          const told = {bubbles: true, cancelable: true};
+          const at = document.body;
+          if (kind === 'paste')
+            at.dispatchEvent(new ClipboardEvent('paste', {...told, clipboardData: held}));
+          else for (const one of ['dragenter', 'dragover', 'drop'])
+            at.dispatchEvent(new DragEvent(one, {...told, dataTransfer: held}));
+        }""",
+        [list(file.read_bytes()), file.name, kind],
+    )  # fmt: skip
+
+
+def test_photos_are_dropped_and_pasted_and_each_is_looked_at(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    page.goto(f"{address}/page/")
+    page.wait_for_selector("body.ready")
+    drop(page, picture_file(tmp_path, 5))
+    page.wait_for_url("**/page/s/*")
+    session = str(page.url).rsplit("/", 1)[1]
+    page.wait_for_selector(".turn.answer")
+    drop(page, picture_file(tmp_path, 6), "paste")
+    page.wait_for_selector(".chip img")
+    assert page.locator(".dropping").count() == 0
+    page.fill("#message", "the same house from behind")
+    page.press("#message", "Enter")
+    answers(page, 2)
+    assert len(sessions.get(session).photos) == 2
+    assert page.locator(".turn.person .thumb").count() == 2
+    page.wait_for_selector(".photo-tab >> nth=1")
+    shown = page.get_attribute("#photo-frame img", "src")
+    page.click(".photo-tab >> nth=1")
+    page.wait_for_function(
+        "before => document.querySelector('#photo-frame img')?.getAttribute('src') !== before",
+        arg=shown,
+    )
+
+
+def test_the_lens_by_keys_and_by_touch(browser: Any, address: str, tmp_path: Path) -> None:
+    seen = Seen(browser.new_context(has_touch=True, viewport={"width": 390, "height": 844}))
+    page = seen.page
+    begin(seen, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.focus("#photo-frame")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#lens:visible")
+    size = page.evaluate("document.querySelector('#lens').style.backgroundSize")
+    page.keyboard.press("+")
+    assert page.evaluate("document.querySelector('#lens').style.backgroundSize") != size
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#lens", state="hidden")
+    page.tap("#photo-frame img", position={"x": 200, "y": 150}, force=True)
+    page.wait_for_selector("#lens:visible")
+    page.tap("#tab-why")
+    page.wait_for_selector("#lens", state="hidden")
+    assert seen.complaints == []
+    seen.context.close()
+
+
+def test_keys_do_what_the_help_says(window: Seen, address: str, tmp_path: Path) -> None:
+    page = window.page
+    begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    for key, shown in (("2", "#panel-evidence"), ("3", "#panel-candidates"), ("4", "#panel-pairs"),
+                       ("1", "#panel-photo"), ("v", "#panel-verdict")):  # fmt: skip
+        page.keyboard.press(key)
+        page.wait_for_selector(f"{shown}:visible")
+    for key, box in (("?", "help"), ("f", "fork"), ("e", "export"), ("o", "options")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"#{box}[open]")
+        page.keyboard.press("Escape")
+    dark = page.get_attribute("html", "data-theme")
+    page.keyboard.press("t")
+    assert page.get_attribute("html", "data-theme") != dark
+    page.keyboard.press("m")
+    assert page.evaluate("document.activeElement.id") == "message"
+    page.keyboard.type("s?")  # in a field they are letters
+    assert page.input_value("#message") == "s?"
+    page.keyboard.press("Tab")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("n")
+    page.wait_for_url("**/page/")
+
+
+def test_evidence_candidates_and_frames_light_up_together(
+    window: Seen, address: str, tmp_path: Path
+) -> None:
+    page = window.page
+    begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.click("#tab-candidates")
+    row = page.locator("#panel-candidates .row").first
+    key = row.get_attribute("data-ev")
+    row.hover()
+    page.wait_for_selector(f".leaflet-container .candidate.lit[data-ev='{key}']", state="attached")
+    page.mouse.move(2, 2)
+    page.wait_for_selector(".lit", state="detached")
+
+
+def test_options_hold_for_the_next_message(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    page.click("[data-open=options]")
+    page.uncheck("#options-ask")
+    page.uncheck("#options-tool-measure")
+    page.click("#options .primary")
+    page.wait_for_selector("#options", state="hidden")
+    held = sessions.get(session).options
+    assert (held.ask, held.without) == (False, ("measure",))
+    page.fill("#message", "look again")
+    page.press("#message", "Enter")
+    answers(page, 2)
+    setup = [one for one in sessions.events(session) if one.kind == "setup"][-1]
+    assert "measure" not in str(setup.data.get("tools_sha256", {}))
+
+
+def test_fork_after_a_step_and_compare(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    sessions.send(session, "look there", region=drawn(10))
+    answers(page, 2)
+    page.click(".work-box > summary >> nth=0")
+    page.click(".step-box:has(.step-acts) > summary >> nth=0")
+    page.click(".step-box[open] >> text=Fork after this step")
+    page.wait_for_selector("#fork[open]")
+    page.wait_for_function("document.querySelector('#fork-from').value !== ''")
+    page.fill("#fork-name", "without the area")
+    page.click("#fork-go")
+    page.wait_for_url(lambda url: session not in url)
+    page.wait_for_selector("#answer .coordinate")
+    assert sessions.get(str(page.url).rsplit("/", 1)[1]).parent == session
+    page.wait_for_selector("#compare-with option:nth-child(2)", state="attached")
+    page.click("[data-open=compare]")
+    page.select_option("#compare-with", session)
+    page.wait_for_selector(".compare-side")
+    told = page.inner_text("#compared")
+    assert "look there" in told
+    assert "Belief by country" in told
+    assert "lead" in told
+    only = page.inner_text("#compared .compare >> nth=1").partition("Counts in the second alone")
+    assert "Nothing." in only[0]
+    assert "Nothing." not in only[2]
+
+
+def test_a_run_of_another_face_is_followed(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    reply = page.request.post(
+        f"{address}/v1/sessions/{session}/messages", data={"text": "said by a program"}
+    )
+    assert reply.ok
+    answers(page, 2)
+    assert "said by a program" in page.inner_text("#talk-scroll")
+
+
+def test_drawn_areas_stay_on_the_map(
+    window: Seen, address: str, sessions: Sessions, tmp_path: Path
+) -> None:
+    page = window.page
+    session = begin(window, address, tmp_path)
+    page.wait_for_selector(".turn.answer")
+    sessions.send(session, region=drawn(10))
+    answers(page, 2)
+    page.wait_for_selector(".leaflet-container .region-area.inside", state="attached")
+    assert "drawn: there" in page.inner_text(".legend")
+    page.reload()
+    page.wait_for_selector(".leaflet-container .region-area.inside", state="attached")
+
+
+def test_what_a_page_may_load_is_limited(window: Seen, address: str) -> None:
+    page = window.page
+    page.goto(f"{address}/page/")
+    page.wait_for_selector("body.ready")
+    page.evaluate("new Image().src = 'https://elsewhere.example/a.png'")
+    page.wait_for_timeout(300)
+    assert any("Content Security Policy" in one for one in window.complaints)
+    window.complaints.clear()
+    window.outside.clear()
+
+
 @pytest.fixture(scope="module")
 def axe(home: Path) -> str:
     """Return the source of axe-core, from npm."""
@@ -342,3 +577,39 @@ def test_with_a_key_the_page_works_and_without_it_nothing_opens(
     assert statuses & {401, 403, 429} <= {401}, statuses  # the browser is asked once
     assert seen.outside == []
     context.close()
+
+
+# Tiles
+
+TILE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c63"
+    "60606060000000050001a5f645400000000049454e44ae426082".replace(" ", "")
+)
+
+
+def test_tile_layers_are_offered_where_settings_name_them(
+    browser: Any, settlements: Settlements, tmp_path: Path
+) -> None:
+    layers = ({"name": "Streets", "url": "https://tiles.example/{z}/{x}/{y}.png",
+               "attribution": "© Mappers"},)  # fmt: skip
+    settings = Settings(home=tmp_path / "home", page=PageSettings.model_validate({"tiles": layers}))
+    with page_sessions(settings, settlements) as opened, serving(opened) as address:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        asked: list[str] = []
+
+        def tile(route: Any) -> None:
+            asked.append(route.request.url)
+            route.fulfill(body=TILE, content_type="image/png")
+
+        context.route("https://tiles.example/**", tile)
+        seen = Seen(context)
+        begin(seen, address, tmp_path)
+        seen.page.wait_for_selector(".turn.answer")
+        assert asked == []  # nobody is told where we look until a person asks for it
+        seen.page.hover(".leaflet-control-layers")
+        seen.page.click(".leaflet-control-layers label:has-text('Streets')")
+        seen.page.wait_for_selector("img.leaflet-tile-loaded")
+        assert asked
+        assert "© Mappers" in seen.page.inner_text(".leaflet-control-attribution")
+        assert seen.complaints == []  # such as of the content security policy
+        context.close()
