@@ -28,7 +28,7 @@ def belief_text(belief: BeliefSummary | None) -> str:
     named = ", ".join(f"{code} {share:.0%}" for code, share in list(belief.countries.items())[:4])
     return (
         f"{belief.status}: best point {belief.latitude:.4f}, {belief.longitude:.4f}; half within "
-        f"{belief.km_50:.3g} km, 80 % within {belief.km_80:.3g} km; countries: {named or 'none'}"
+        f"{_km(belief.km_50)} km, 80 % within {_km(belief.km_80)} km; countries: {named or 'none'}"
     )
 
 
@@ -38,6 +38,11 @@ def answer_text(answer: Answer) -> str:
         return f"{answer.explanation}\n\n{answer.caution}"
     named = ", ".join(filter(None, (answer.place, answer.admin1, answer.country_name)))
     point = f"{answer.latitude:.5f}, {answer.longitude:.5f}"
-    radii = f"half of belief within {answer.radii.km_50:.3g} km, 95 % within "
-    where = f"{named or 'No place is named'} ({point}; {radii}{answer.radii.km_95:.3g} km)."
+    radii = f"half of belief within {_km(answer.radii.km_50)} km, 95 % within "
+    where = f"{named or 'No place is named'} ({point}; {radii}{_km(answer.radii.km_95)} km)."
     return f"{where}\n\n{answer.explanation}\n\n{answer.caution}"
+
+
+def _km(length_km: float) -> str:
+    """Return a length to three digits, as people write it."""
+    return f"{float(f'{length_km:.3g}'):,g}"

@@ -17,7 +17,7 @@ from agent.geolocators import Geolocators
 from agent.sessions import Sessions
 from agent.settings import Settings
 from tests.fakes import BlankReader, FakeGazetteer
-from tests.unit.photo_samples import encoded, picture
+from tests.unit.photo_samples import encoded, gps_exif, picture
 from tests.unit.session_samples import quick_sessions
 from tests.unit.test_agentic import Model, commit, everything
 from tools.same_picture import sameness
@@ -157,9 +157,9 @@ def noise(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(((mixed - 127) * 1.6 + 127).clip(0, 255).astype(np.uint8))
 
 
-def jpeg(image: Image.Image, quality: int) -> bytes:
+def jpeg(image: Image.Image, quality: int, exif: Image.Exif | None = None) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality, exif=exif or Image.Exif())
     return buffer.getvalue()
 
 
@@ -181,6 +181,21 @@ def test_a_photo_sent_again_counts_once(sessions: Sessions) -> None:
     assert not [s for s in again.steps if s.tool != "follow_up" and second in str(s.arguments)]
     other = told(sessions, info.id, "same place", photos=[jpeg(noise(320, 240, 5), 90)])
     assert "another view" in " ".join(steps(other))
+
+
+def test_a_claim_belongs_to_the_photo_that_makes_it(sessions: Sessions) -> None:
+    claims = gps_exif(
+        GPSLatitudeRef="S", GPSLatitude=(12.0, 3.0, 0.0), GPSLongitudeRef="W",
+        GPSLongitude=(77.0, 1.0, 0.0),
+    )  # fmt: skip
+    there = jpeg(noise(320, 240, 7), 90, claims)
+    info = sessions.create(PHOTO)
+    assert sessions.send(info.id).wait(30)
+    answer = told(sessions, info.id, "same place", photos=[there])
+    (claim,) = [item for item in answer.evidence if item.kind == "metadata"]
+    assert claim.weight == 0
+    assert answer.photos[1][:12] in claim.summary
+    assert (answer.claimed_latitude, answer.claimed_longitude) == (None, None)
 
 
 def test_messages_on_a_thread_work_as_in_a_session(sessions: Sessions) -> None:
