@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PRIVATE = frozenset({"url", "api_key"})
 """Fields of the model's settings that no trace holds."""
-NUMERIC = ("numpy", "scipy", "scikit-learn")
-"""Packages that answers do not name, but whose arithmetic they rest on."""
+NUMERIC = ("numpy", "scipy", "scikit-learn", "reverse-geocode")
+"""Packages that answers do not name, but whose arithmetic or data they rest on."""
 
 
 def setup_of(machine: "Machine") -> dict[str, JsonValue]:
