@@ -8,8 +8,9 @@ import pytest
 
 from agent.trace import Event, EventKind
 from server.web_files import _outlines
-from server.web_map import map_data, ring_points
-from server.web_photo import frames_of, pairs_of
+from server.web_map import legend_of, map_data, ring_points
+from server.web_photo import frames_of, pairs_of, photo_of
+from server.web_revisions import change_words, said_words
 from server.web_story import Story
 from tests.unit.report_samples import HOSTILE, PHOTO, located, region, undetermined
 from tools.photos import Photo
@@ -147,3 +148,43 @@ def test_outlines_are_small_enough_to_be_sent() -> None:
     whole = _outlines(0.2, None)
     assert len(whole) < 250_000
     assert {"FR", "FJ"} <= {code for code, _ in json.loads(whole)}
+
+
+def test_what_is_withdrawn_or_taken_back_is_known_at_once() -> None:
+    story = told(
+        ("message", {"text": "", "withdraw": ["e1", "e2"]}),
+        ("message", {"text": "", "restore": ["e2"]}),
+        ("tool_result", {"call_id": "c1", "tool": "follow_up", "data": {"taken_back": ["e3"]}}),
+    )
+    assert (story.withdrawn, story.taken_back) == ({"e1", "e3"}, {"e3"})
+
+
+def test_evidence_is_framed_on_the_photo_that_it_was_read_on() -> None:
+    other = "c" * 64
+    box = {"left": 10, "top": 10, "right": 60, "bottom": 40}
+    story = told(
+        ("message", {"text": "", "photos": [PHOTO, other]}),
+        ("tool_result", {"call_id": "c1", "arguments": {"photo_id": other[:12]}}),
+        ("evidence", {"id": "e1", "call_id": "c1", "box": box, "summary": "a sign"}),
+    )
+    assert photo_of(story, story.evidence["e1"]) == other
+    assert frames_of(story, photo(100, 100)) == []
+    assert [mark for mark, *_ in frames_of(story, photo(100, 100, other))] == ["1"]
+
+
+def test_the_legend_names_what_is_on_the_map_and_nothing_else() -> None:
+    assert legend_of(map_data(Story())) == {}
+    shown = legend_of(map_data(answered(located())))
+    assert {"answer", "kept", "dropped", "claimed"} <= set(shown)
+    assert not {"open", "inside", "outside"} & set(shown)
+
+
+def test_an_answer_says_what_it_changed_and_why() -> None:
+    first = located()
+    second = first.model_copy(update={"countries": {"FR": 0.4, "ES": 0.6}, "revision": 2})
+    story = told(*(("answer", json.loads(one.model_dump_json())) for one in (first, second)))
+    assert change_words(story, 0) == ""
+    assert "France" in change_words(story, 1)
+    assert story.ends == [1, 2]
+    assert said_words("Because. You said 'no': belief stays.") == "You said 'no': belief stays."
+    assert said_words("Because.") == ""
