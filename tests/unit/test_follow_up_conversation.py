@@ -6,6 +6,7 @@ Snapshots are in `__snapshots__`; update: `pytest tests/unit/test_follow_up_conv
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def look(_: object) -> AIMessage:
     return calling(("find_place", {"name": "Testdorf"}))
 
 
-def written(messages: list[BaseMessage]) -> str:
+def written(messages: Sequence[BaseMessage]) -> str:
     """Return messages as text; ids by the order in which they are named, seconds as N."""
     text = "\n\n".join(f"--- {message.type}\n{_content(message)}" for message in messages)
     seen: dict[str, str] = {}
