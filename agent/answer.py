@@ -103,6 +103,8 @@ class Answer(Record):
     explanation: str
     """One paragraph naming the evidence ids and tool calls it rests on."""
     evidence: tuple[Evidence, ...] = ()
+    evidence_ids: tuple[str, ...] = ()
+    """Of `evidence`, in its order: by them explanations name it, and it is withdrawn."""
     alternatives: tuple[Alternative, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     rejected: tuple[Rejection, ...] = ()

@@ -161,6 +161,8 @@ def path_of(shape: "BaseGeometry", project: Projection, spacing_deg: float = 2.0
 
     parts = []
     for piece in _lines(shapely.segmentize(shape, spacing_deg)):
+        if piece.is_empty:  # a circle around the whole globe has no edge
+            continue
         lonlat = shapely.get_coordinates(piece)
         parts.append(pen(project(lonlat[:, ::-1]), closed=piece.is_ring))
     return "".join(parts)

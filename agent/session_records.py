@@ -82,7 +82,7 @@ class Assessment(Record):
 
     Attributes:
         verdict: `near` is right within the 95 % radius but not the 50 % one, if one must know.
-        revision: of the answer that was judged.
+        revision: of the answer that was judged; 0 for the latest.
         latitude, longitude: where the photo was taken, if the analyst knows.
         notes: free text.
         by: who judged, in their own words.

@@ -188,9 +188,23 @@ class SessionShelf:
                 self.photos.remove(photo)
 
     def assess(self, session_id: str, assessment: Assessment) -> Assessment:
-        """Keep an analyst's verdict and notes with a session; later ones join earlier ones."""
-        self.get(session_id)
-        dated = assessment.model_copy(update={"at": assessment.at or now()})
+        """Keep an analyst's verdict and notes with a session; later ones join earlier ones.
+
+        Args:
+            session_id: whose.
+            assessment: of the latest answer where it names no revision.
+
+        Raises:
+            InputError: there is no such revision yet.
+        """
+        latest = self.get(session_id).revision
+        if assessment.revision > latest:
+            raise InputError(
+                f"session {session_id} has {latest} answers, not {assessment.revision}; leave the "
+                "revision out for the latest"
+            )
+        named = {"revision": assessment.revision or latest, "at": assessment.at or now()}
+        dated = assessment.model_copy(update=named)
         held = [*self.assessments(session_id), dated]
         rows: dict[str, Any] = {"rows": [one.model_dump(mode="json") for one in held]}
         self.store.items.put(ASSESSMENTS, session_id, rows)

@@ -9,6 +9,7 @@ a key.
 import base64
 import binascii
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,7 +26,10 @@ from server.security_rates import Rates, cost_of, rate_headers
 OPEN_PATHS = frozenset({"/health", "/ready", "/ok"})
 """What tells nothing of anybody, and a monitor asks without a key."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-READING_POSTS = ("/search", "/count")
+READING_POSTS = (
+    "/search", "/count", "/history", "/state/checkpoint", "/versions", "/store/namespaces",
+)  # fmt: skip
+"""Of LangGraph's API: they ask, and change nothing."""
 ACTING = ("/page/s/", "/page/_nicegui_ws/")
 """The page acts as soon as it is open: it needs a key that may, or it would be dead."""
 KEY = "graticule.key"
@@ -264,9 +268,15 @@ def _foreign(origin: str) -> ProblemError:
 
 
 def _check_near(scope: Scope) -> None:
-    """Refuse other machines: nobody asks them who they are."""
+    """Refuse other machines: nobody asks them who they are.
+
+    A proxy on this machine brings them under the name by which they know the server.
+    """
     address = (scope.get("client") or ("",))[0]
-    if _is_address(address) and not ipaddress.ip_address(address).is_loopback:
+    named = Headers(scope=scope).get("host", "")
+    host = named.rpartition(":")[0] if re.search(r":\d+$", named) else named
+    far = _is_address(address) and not ipaddress.ip_address(address).is_loopback
+    if far or (host and not is_local(host.strip("[]"))):
         raise ProblemError(
             403, "no_keys",
             "other machines need a key, and this server has none; run `graticule keys create NAME`"

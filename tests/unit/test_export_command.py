@@ -24,6 +24,7 @@ def keep(sessions: Sessions, case: Case) -> SessionInfo:
     """Put a session of a recorded trace where sessions are, as a run would have left it."""
     info = sessions.create(name=case.name, session_id=SESSION)
     write_trace(case, sessions.trace_path(SESSION))
+    sessions._write(info.model_copy(update={"revision": len(case.revisions), "status": "idle"}))
     for one in case.assessments:
         sessions.assess(SESSION, one)
     return info

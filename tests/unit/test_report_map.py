@@ -240,3 +240,10 @@ def test_local_maps_fit_the_largest_radius_that_can_be_shown(
     radii: list[float], halves: list[float]
 ) -> None:
     assert half_sizes_km(radii) == pytest.approx(halves)
+
+
+@pytest.mark.parametrize("radius_km", [19_990.0, 20_000.0, 20_003.0, 20_037.0])
+def test_a_circle_around_the_whole_globe_is_drawn(radius_km: float) -> None:
+    for latitude, longitude in ((0, 0), (52, 13), (-90, 0), (10, 179.9)):
+        drawn = world_map([], [], [(latitude, longitude, radius_km, 95)], {}, 0.0)
+        assert len(drawn.rings) == 1
