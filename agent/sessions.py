@@ -196,6 +196,8 @@ class Sessions(SessionPast):
                 run_id or str(uuid.uuid4()), session_id, self.graph(geolocator), asked, config,
                 trace, modes=modes, limits=limits, ended=lambda run: self._ended(run, lock),
             )  # fmt: skip
+            if said is None and isinstance(asked, dict):
+                said = message_of(asked, first=not info.revision)
             self._begin(run, geolocator, asked, said, checkpoint_id)
         except BaseException:
             if trace is not None:
@@ -228,8 +230,6 @@ class Sessions(SessionPast):
         run.tell("setup", {**geolocator.setup(), **told})
         if said is not None:
             run.tell("message", said)
-        elif isinstance(asked, dict):
-            run.tell("message", message_of(asked))
         elif isinstance(asked, Command):
             run.tell("reply", {"reply": _plain(asked.resume)})
         else:
@@ -297,10 +297,16 @@ class Sessions(SessionPast):
             lock.close()
 
 
-def message_of(asked: InputState) -> dict[str, JsonValue]:
-    """Return what a person says with an input, for the trace; pixels are in the store."""
+def message_of(asked: InputState, *, first: bool) -> dict[str, JsonValue]:
+    """Return what a person says with an input, for the trace; pixels are in the store.
+
+    Args:
+        asked: the input.
+        first: whether its photo is new; later inputs name it again.
+    """
     messages = asked.get("messages") or []
-    photos = [one for one in (asked.get("photo_id"), *(asked.get("views") or ())) if one]
+    photo = asked.get("photo_id") if first else None
+    photos = [one for one in (photo, *(asked.get("views") or ())) if one]
     return {
         "text": "\n".join([*filter(None, [asked.get("hint")]), *spoken(messages)]),
         "photos": [*photos],
