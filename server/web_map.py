@@ -220,8 +220,15 @@ def _claimed(answer: Answer | None) -> dict[str, float] | None:
 
 
 def _regions(story: Story) -> Iterable[dict[str, Any]]:
-    """Yield what the person drew, latitude first."""
+    """Yield what the person drew and did not take back, latitude first."""
+    gone = [
+        (step.get("arguments") or {}).get("region")
+        for step in story.steps.values()
+        if set(step.get("evidence_ids") or ()) & story.withdrawn
+    ]
     for drawn in story.regions:
+        if drawn in gone:
+            continue
         inside = (drawn.get("properties") or {}).get("inside") is not False
         shape = drawn.get("geometry") or drawn
         polygons = shape.get("coordinates") or []

@@ -124,6 +124,18 @@ def test_drawn_regions_come_latitude_first_and_say_which_side() -> None:
     assert area["rings"][0][0] == [50, 10]
 
 
+def test_a_drawn_region_that_was_taken_back_is_drawn_no_more() -> None:
+    square = [[10, 50], [11, 50], [11, 51], [10, 50]]
+    drawn = {"type": "Polygon", "coordinates": [square]}
+    step = {"call_id": "c1", "tool": "follow_up", "arguments": {"region": drawn}, "text": "",
+            "number": 1, "outcome": "ok", "evidence_ids": ["e1"], "data": {}}  # fmt: skip
+    rows: list[tuple[EventKind, dict[str, Any]]] = [
+        ("message", {"text": "", "region": drawn}), ("tool_result", step),
+    ]  # fmt: skip
+    assert map_data(told(*rows))["regions"]
+    assert map_data(told(*rows, ("message", {"text": "", "withdraw": ["e1"]})))["regions"] == []
+
+
 def test_frames_lie_on_the_photo_and_those_outside_are_left_out() -> None:
     frames = frames_of(answered(located()), photo(1600, 1067))
     assert [mark for mark, *_ in frames] == ["2", "3"]
