@@ -18,12 +18,16 @@ from agent.client_request import Request, Requests
 from agent.client_stream import Received, receive, says_something
 from agent.model_list import list_models
 from agent.model_settings import ModelSettings
+from agent.once import Once
+from agent.stopping import wait
+from agent.trace import EventKind
 from geo.errors import ConfigError, GeolocationError
 
 BACKOFF_S = 0.5
 """Wait before the first retry, on average; it doubles with each."""
 LONGEST_BACKOFF_S = 30.0
 LIST_TIMEOUT_S = 20.0
+Told = tuple[EventKind, dict[str, JsonValue]]
 
 
 class LangChainClient:
@@ -52,7 +56,8 @@ class LangChainClient:
         self._capabilities, self._probe = capabilities, probe
         self._without: frozenset[str] = frozenset()
         self._told: set[str] = set()
-        self._lock, self._probing = threading.Lock(), threading.Lock()
+        self._probed = Once(self._look)
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r} at {self._place})"
@@ -173,7 +178,7 @@ class LangChainClient:
             "wait_s": round(wait_s, 3),
         }
         tell("retry", data)
-        time.sleep(wait_s)
+        wait(threading.Event(), wait_s)
 
     def _leave_out(self, failure: Failure, tell: Tell) -> None:
         with self._lock:
@@ -204,11 +209,19 @@ class LangChainClient:
         return wish == "yes" or (wish == "auto" and seen), known.parallel if known else None
 
     def _find_out(self, tell: Tell) -> Capabilities:
-        with self._probing:
-            if self._capabilities is None:
-                unknown = Capabilities(model=self._name)
-                self._capabilities = self._probe(tell) if self._probe else unknown
-            return self._capabilities
+        if self._capabilities is None and self._probe is None:
+            self._capabilities = Capabilities(model=self._name)
+        if self._capabilities is None:
+            self._capabilities, told = self._probed.get()
+            while told:
+                tell(*told.pop())
+        return self._capabilities
+
+    def _look(self) -> tuple[Capabilities, list[Told]]:
+        """Return what the probe saw, and what is to be told of it."""
+        assert self._probe is not None
+        told: list[Told] = []
+        return self._probe(lambda kind, data: told.append((kind, data))), told
 
     def _asked(self, question: Question, request: Request) -> Asked:
         return Asked(

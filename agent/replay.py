@@ -208,10 +208,9 @@ class _Player:
 
     def _branched(self, leg: Leg, graph: Graph) -> dict[str, Any]:
         """Branch off where a session did: on a new thread with the same past."""
-        assert leg.fork is not None
         before = self._thread
         history = list(graph.get_state_history({"configurable": before}))
-        where = self._moments.of(str(leg.fork.data.get("checkpoint", "")), history)
+        where = self._moments.of(leg, history)
         self._threads += 1
         if where:
             copied_checkpoints(self._saver, before["thread_id"], self._thread["thread_id"], where)

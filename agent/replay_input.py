@@ -43,8 +43,8 @@ def input_of(leg: Leg) -> InputState:
     """Return what a leg began with: the photo, or what was said after an answer."""
     said = leg.said
     photos = _strings(said, "photos")
-    first = leg.nodes[0].name if leg.nodes else "observe"
-    begun = leg.nodes[0].events if leg.nodes else leg.left
+    first = leg.opening.name if leg.opening else "observe"
+    begun = leg.opening.events if leg.opening else leg.left
     photo: Data = next((event.data for event in begun if event.kind == "photo"), {})
     trusted = said.get("trust_metadata", photo.get("trust_metadata"))
     if trusted is None:  # a follow-up of a trace whose messages do not tell

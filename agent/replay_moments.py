@@ -47,9 +47,21 @@ class Moments:
             "the trace comes to: the state was changed from outside"
         )
 
-    def of(self, checkpoint: str, history: Iterable[StateSnapshot]) -> str:
-        """Return the id of the checkpoint that stands for a recorded one; empty without any."""
-        return next((_id(one) for one in self._possible(checkpoint, list(history))), "")
+    def of(self, leg: Leg, history: Iterable[StateSnapshot]) -> str:
+        """Return the id of the checkpoint that stands for the one a branch begins from.
+
+        Args:
+            leg: the branch's first.
+            history: checkpoints of the replay by now, the latest first.
+
+        Returns:
+            Empty without any.
+        """
+        assert leg.fork is not None
+        checkpoint = str(leg.fork.data.get("checkpoint", ""))
+        possible = self._possible(checkpoint, list(history))
+        same_step = [one for one in possible if _step(one) == leg.begins_after]
+        return next((_id(one) for one in (*same_step, *possible)), "")
 
     def _possible(self, checkpoint: str, held: list[StateSnapshot]) -> list[StateSnapshot]:
         """Return the checkpoints that may stand for one: itself, or what came before later ones."""

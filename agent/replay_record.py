@@ -7,6 +7,7 @@ or with nothing where a run goes on, and ends with an answer, a question, a stop
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import cast
 
 from pydantic import JsonValue
@@ -124,6 +125,8 @@ class Leg:
         left: announced by a node that did not end.
         end: `answer`, `question`, `stopped` or `error`; None where it was killed.
         fork: the `fork` event before it, in a branch.
+        opening: the first node that dealt with what it began with, in this leg or, where that was
+            stopped before, in one that went on.
     """
 
     setup: Event
@@ -132,6 +135,7 @@ class Leg:
     left: list[Event] = field(default_factory=list)
     end: Event | None = None
     fork: Event | None = None
+    opening: Node | None = None
 
     @property
     def checkpoint(self) -> str:
@@ -197,7 +201,16 @@ def legs_of(events: Sequence[Event]) -> list[Leg]:
         step = leg.begins_after
         if step is not None and not leg.checkpoint and leg.fork is None:
             _drop_unkept(legs[:number], step)
+    for number, leg in enumerate(legs):
+        leg.opening = _opening(leg, legs[number + 1 :])
     return legs
+
+
+def _opening(leg: Leg, later: Sequence[Leg]) -> Node | None:
+    for one in (leg, *takewhile(lambda other: other.goes_on, later)):
+        if one.nodes:
+            return one.nodes[0]
+    return None
 
 
 def _grow(leg: Leg, event: Event) -> None:

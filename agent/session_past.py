@@ -1,7 +1,7 @@
 """What sessions went through: states, answers, events, the moments they can be forked at."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
@@ -13,6 +13,7 @@ from agent.geolocators import Geolocators
 from agent.graph import Graph, run_config
 from agent.report_page import headline_of
 from agent.session_fork import copied_checkpoints, copied_trace
+from agent.session_moments import Past
 from agent.session_records import Moment, SessionInfo, SessionOptions, UnknownSessionError
 from agent.session_shelf import SessionShelf
 from agent.session_store import SessionStore
@@ -102,8 +103,8 @@ class SessionPast(SessionShelf):
         """Return the moments of a session that it can be forked from, the latest first."""
         geolocator = self.geolocators.get(self.get(session_id).options)
         config = self._config(session_id, geolocator)
-        ends = self._node_ends(session_id)
-        return [_moment(one, ends) for one in self.graph(geolocator).get_state_history(config)]
+        past = Past(self.events(session_id))
+        return [past.moment(one) for one in self.graph(geolocator).get_state_history(config)]
 
     def fork(
         self,
@@ -134,7 +135,7 @@ class SessionPast(SessionShelf):
                 f"session {session_id} has not begun; there is nothing to fork"
             )
         where = str(at.config["configurable"]["checkpoint_id"])
-        moment = _moment(at, self._node_ends(session_id))
+        moment = Past(self.events(session_id)).moment(at)
         branch = self.create(
             name=name or f"{parent.name} (branch)", options=options or parent.options
         )
@@ -166,33 +167,3 @@ class SessionPast(SessionShelf):
         if checkpoint_id:
             config["configurable"]["checkpoint_id"] = checkpoint_id
         return config
-
-    def _node_ends(self, session_id: str) -> list[tuple[int, int]]:
-        """Return (step of the graph, number of the event) where nodes ended.
-
-        The answer belongs to the node that concluded it.
-        """
-        ends: list[tuple[int, int]] = []
-        for event in self.events(session_id):
-            if event.kind == "node":
-                ends.append((int(str(event.data["step"])), event.number))
-            elif event.kind == "answer" and ends:
-                ends[-1] = (ends[-1][0], event.number)
-        return ends
-
-
-def _moment(at: StateSnapshot, ends: Sequence[tuple[int, int]]) -> Moment:
-    step = int((at.metadata or {}).get("step", -1))
-    answer = at.values.get("answer")
-    parent = at.parent_config or {}
-    return Moment(
-        checkpoint_id=str(at.config["configurable"]["checkpoint_id"]),
-        parent_id=str(parent.get("configurable", {}).get("checkpoint_id", "")),
-        step=step,
-        next=at.next,
-        at=at.created_at or "",
-        steps=len(at.values.get("steps") or ()),
-        evidence=len(at.values.get("evidence") or ()),
-        revision=answer.revision if answer else 0,
-        events=max((number for ended, number in ends if ended <= step), default=0),
-    )

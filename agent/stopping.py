@@ -45,8 +45,8 @@ class Stopping:
 STOPPING: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 
 
-def wait(event: threading.Event, limit_s: float) -> bool:
-    """Wait until an event is set and return whether it was in time.
+def wait(event: threading.Event, limit_s: float | None = None) -> bool:
+    """Wait until an event is set, without a limit by default, and return whether it was in time.
 
     Raises:
         GraphDrained: the run was asked to stop; the event may be set by that.
