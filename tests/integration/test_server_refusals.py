@@ -6,6 +6,7 @@ import logging
 import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -68,8 +69,8 @@ ROWS: tuple[tuple[str, bytes, int, str], ...] = (
      ""),
     ("an unknown thread", request(f"/threads/{NOBODY}/runs/wait", PLAIN,
      b'{"assistant_id": "graticule"}'), 404, "unknown_session"),
-    ("an unknown assistant", request("/runs/wait", PLAIN, b'{"assistant_id": "x", "input": {}}'), 404,
-     "unknown_assistant"),
+    ("an unknown assistant", request("/runs/wait", PLAIN,
+     b'{"assistant_id": "x", "input": {}}'), 404, "unknown_assistant"),
     ("a thread by another content type", request("/threads", "text/plain", b"{}"), 415,
      "wrong_type"),
     ("another host", request("/threads", PLAIN, b"{}").replace(b"localhost", b"evil.example"), 421,
@@ -81,7 +82,7 @@ ROWS: tuple[tuple[str, bytes, int, str], ...] = (
 )  # fmt: skip
 
 
-def answered(url: str, sent: bytes) -> tuple[int, dict[str, str]]:
+def answered(url: str, sent: bytes) -> tuple[int, dict[str, Any]]:
     """Send bytes as they are; return the status and the problem document."""
     with connected(url) as one:
         one.sendall(sent)
@@ -133,7 +134,7 @@ def test_the_second_writer_is_told_to_wait(tmp_path: Path, settlements: Settleme
     with running(tmp_path, settlements, Steady(1, gate)) as (url, sessions):
         made = sessions.create(PHOTO)
         sessions.send(made.id)
-        said = {"json": {"text": "it is not Spain"}, "timeout": 60}
+        said: dict[str, Any] = {"json": {"text": "it is not Spain"}, "timeout": 60}
         refused = httpx.post(f"{url}/v1/sessions/{made.id}/messages", **said)
         assert (refused.status_code, refused.json()["code"]) == (409, "session_busy")
         assert "retry-after" in refused.headers
