@@ -117,6 +117,9 @@ class _Maker:
         except LooseJsonError as error:
             self.problems.append(_unreadable(name, str(raw.arguments), error))
             return None
+        if given is None and raw.arguments is not None:
+            detail = f"{name[:60]}: {str(raw.arguments)[:40]!r} read as no arguments"
+            self.problems.append(make_problem("wrong-type", detail, "repaired"))
         arguments, problems = self.fitted(name, {} if given is None else given, raw)
         if name not in self.tools:
             problems.append(unknown_tool(name, names))

@@ -196,6 +196,14 @@ def test_broken_arguments_with_several_readings_are_answered(text: str, kind: st
     assert [call["args"] for call in read.calls] in ([], [{}])
 
 
+def test_null_for_arguments_is_none_at_all_and_told() -> None:
+    read = broken("null", "zoom")
+    (first, *_) = read.problems
+    assert (first.kind, first.action) == ("wrong-type", "repaired")
+    assert first.detail == "zoom: 'null' read as no arguments"
+    assert not [problem for problem in broken("{}", "zoom").problems if problem == first]
+
+
 def test_an_unknown_tool_that_was_really_called_stays_for_its_answer() -> None:
     read = called("google", {"q": "x"})
     assert [call["name"] for call in read.calls] == ["google"]
