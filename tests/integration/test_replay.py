@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
     ("files", "least"),
     [
         (("integration/test_recipes.py", "integration/test_geolocator.py"), 30),
-        (("integration/test_worldwide.py", "unit/test_applied_calibration.py"), 12),
+        (("integration/test_worldwide.py", "unit/test_applied_calibration.py"), 8),
         (("unit/test_agentic.py", "unit/test_follow_up.py", "unit/test_sessions.py"), 60),
         (("unit/test_agent_protocol.py", "unit/test_chat.py", "unit/test_completions.py"), 30),
     ],
@@ -30,7 +30,8 @@ def test_whatever_these_tests_leave_behind_is_replayed(files: tuple[str, ...], l
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=1400,
     )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-6000:]
-    count = re.search(r"^(\d+) traces replayed", ran.stdout, re.MULTILINE)
-    assert count is not None, ran.stdout[-2000:]
+    # Whether those tests pass is for themselves to say.
+    count = re.search(r"^(\d+) traces replayed, (\d+) otherwise", ran.stdout, re.MULTILINE)
+    assert count is not None, f"{ran.stdout[-3000:]}\n{ran.stderr[-1000:]}"
+    assert int(count[2]) == 0, ran.stdout[-6000:]
     assert int(count[1]) >= least

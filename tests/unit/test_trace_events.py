@@ -37,7 +37,7 @@ def test_every_event_of_many_runs_is_what_its_kind_holds(
     tmp_path: Path, settlements: Settlements
 ) -> None:
     kinds: set[str] = set()
-    for number in range(6 * len(SHAPES)):
+    for number in (*range(3 * len(SHAPES)), *range(3, 150, len(SHAPES))):  # models that err, too
         kinds |= check(record(number, tmp_path / str(number), settlements))
     assert kinds >= set(PAYLOADS) - {"retry", "context"}
 
