@@ -107,13 +107,17 @@ class SessionShelf:
         Raises:
             UnknownSessionError: there is none of this id.
         """
+        return self._seen(self._read(session_id))
+
+    def _read(self, session_id: str) -> SessionInfo:
+        """Return what is written of a session, which may be left from a process that is gone."""
         item = self.store.items.get(SESSIONS, session_id)
         if item is None:
             raise UnknownSessionError(
                 f"there is no session {printable(session_id, 60)!r}; `graticule sessions list` "
                 "shows those there are"
             )
-        return self._seen(SessionInfo.model_validate_json(json.dumps(item.value)))
+        return SessionInfo.model_validate_json(json.dumps(item.value))
 
     def find(self, prefix: str) -> SessionInfo:
         """Return the session whose id begins so, or whose name is this.
@@ -233,9 +237,9 @@ class SessionShelf:
     def _change(self, session_id: str, update: dict[str, Any]) -> SessionInfo:
         """Change what is known of a session; nobody else here does at the same time."""
         with self._changing:
-            info = self.get(session_id).model_copy(update={**update, "updated": now()})
+            info = self._read(session_id).model_copy(update={**update, "updated": now()})
             self._write(info)
-        return info
+        return self._seen(info)
 
     def _write(self, info: SessionInfo) -> None:
         self.store.items.put(SESSIONS, info.id, info.model_dump(mode="json"))
@@ -255,10 +259,9 @@ class SessionShelf:
         )
 
     def _is_written(self, session_id: str) -> bool:
-        try:
-            self._locked(session_id).close()
-        except SessionBusyError:
+        if (lock := self.store.lock(session_id)) is None:
             return True
+        lock.close()
         return False
 
 

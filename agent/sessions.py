@@ -284,7 +284,7 @@ class Sessions(SessionPast):
         try:
             update: dict[str, Any] = {"status": run.status}
             if run.photos:
-                held = self.get(run.session_id).photos
+                held = self._read(run.session_id).photos
                 update["photos"] = tuple(dict.fromkeys((*run.photos, *held)))
             if run.answer is not None:
                 update |= {"revision": run.answer.revision, "headline": headline_of(run.answer)}
