@@ -12,7 +12,7 @@ from pathlib import Path
 
 SUITES = (
     "geo", "text", "gallery", "replies", "locate", "encoders", "train", "service", "index", "build",
-    "agent", "belief", "poison",
+    "agent", "belief", "poison", "faces",
 )  # fmt: skip
 ON_PHOTOS = ("text", "gallery", "replies")
 """Suites that need a folder of real photos, or answers to them; none come with the product."""

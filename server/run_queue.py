@@ -136,7 +136,9 @@ class Runs:
         thread_id = self._thread(thread_id, request)
         said = None if request.input is None else received(self.sessions, request.input)
         run = Run(
-            str(uuid.uuid4()), thread_id, name, request, said, now(), temporary=temporary,
+            str(uuid.uuid4()), thread_id, name,
+            request.model_copy(update={"input": None}),  # photos came in it, which are stored now
+            said, now(), temporary=temporary,
             due=time.monotonic() + (request.after_seconds or 0),
         )  # fmt: skip
         run.send(RunEvents(run.id, ()).first())
@@ -172,8 +174,8 @@ class Runs:
     def cancel(self, run: Run) -> None:
         """Have a run stop after its present step, or never begin; one that ended stays as it is."""
         run.stopping.set()
-        if run.session_run is not None:
-            run.session_run.stop("cancelled by the client")
+        if (held := run.session_run) is not None:
+            held.stop("cancelled by the client")
 
     def forget(self, run: Run) -> None:
         """Take an ended run from the list.
@@ -203,8 +205,8 @@ class Runs:
         self.draining = True
         for run in list(self._rows.values()):
             run.stopping.set()
-            if run.session_run is not None and not run.done.is_set():
-                run.session_run.stop(why)
+            if (held := run.session_run) is not None and not run.done.is_set():
+                held.stop(why)
 
     def unfinished(self, thread_id: str) -> list[Run]:
         """Return the runs of a thread that run or could, in the order in which they will."""
@@ -375,6 +377,7 @@ class Runs:
                 self.sessions.delete(run.thread_id)
             except GeolocationError as error:
                 logger.warning("thread %s is left behind: %s", run.thread_id, error)
+        run.session_run = None  # all that happened in it hangs on it
         run.send(the_end())
         run.done.set()
         run.feed.close()

@@ -159,7 +159,8 @@ def received(sessions: Sessions, given: RunInput) -> "Received":
     named = [sessions.photos.get(one).id for one in (given.photo_id, *(given.views or ())) if one]
     check_hint(given.hint or "")
     return Received(
-        given=given, messages=messages, photos=photos, same=same,
+        given=given.model_copy(update={"messages": None}), messages=messages,
+        photos=photos, same=same,
         photo_id=named[0] if given.photo_id else "", views=named[bool(given.photo_id):],
     )  # fmt: skip
 

@@ -1,12 +1,14 @@
 """JSON that no store can keep is refused on every route that would keep it, and leaves nothing."""
 
+import base64
 from pathlib import Path
 
 import pytest
 
 from agent.factors import Settlements
 from server.storable import check_storable
-from tests.unit.server_samples import serving
+from tests.protocol_samples import shown
+from tests.unit.server_samples import PHOTO, serving
 
 UNKEPT = {
     "more than 64 bits": "1" + "0" * 30,
@@ -68,8 +70,6 @@ async def test_filters_and_nodes_that_do_not_fit_are_the_clients_fault(
 
 
 async def test_an_unknown_photo_tells_of_no_other(tmp_path: Path, settlements: Settlements) -> None:
-    from tests.unit.server_samples import PHOTO
-
     async with serving(tmp_path, settlements) as (_, sessions, http):
         mine = sessions.photos.add(PHOTO).id
         for reply in (
@@ -92,3 +92,14 @@ def test_the_rest_is_kept(value: object) -> None:
 def test_what_is_not_kept_is_named(value: object) -> None:
     with pytest.raises(ValueError, match=r"bits|no number|zero character"):
         check_storable({"a": [value]})
+
+
+async def test_an_ended_run_holds_no_photo(tmp_path: Path, settlements: Settlements) -> None:
+    asked = {"assistant_id": "graticule", "input": shown(PHOTO)}
+    async with serving(tmp_path, settlements) as (app, _, http):
+        made = (await http.post("/threads", json={})).json()["thread_id"]
+        ended = await http.post(f"/threads/{made}/runs/wait", json=asked)
+        assert ended.status_code == 200
+        (run,) = app.state.runs.of_thread(made)
+        assert run.session_run is None
+        assert base64.b64encode(PHOTO).decode()[-200:] not in repr((run.request, run.said))
