@@ -35,8 +35,6 @@ ROUNDS = 7
 PHOTOS = {1: (900, 900), 6: (2200, 2200)}
 """Size of photos of noise in pixels, by about how many megabytes they are."""
 READY_S = 300.0
-LOOKS = 3
-KEPT_BYTES = 1_000_000
 
 
 class Served(NamedTuple):
@@ -64,7 +62,7 @@ def serving(home: Path, *, quick: bool) -> Iterator[Served]:
     import httpx
 
     home.mkdir(parents=True)
-    command = [sys.executable, "-m", __spec__.name, "serve" if quick else "real", str(home)]
+    command = [sys.executable, "-m", "server.measured", "quick" if quick else "real", str(home)]
     env = {**os.environ, "GRATICULE_HOME": str(home)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:  # noqa: S603
         try:
@@ -172,7 +170,7 @@ def _wrong(got: bytes, whole: bytes) -> int:
     """Return how many events were lost or came twice."""
     ids, wanted = _ids(got), _ids(whole)
     assert b"event: end" in whole, "the stream has no end"
-    assert len(wanted) > LOOKS, "the run has hardly any events"
+    assert len(wanted) > 3, "the run has hardly any events"
     return len(ids) - len(set(ids)) + len(set(wanted) ^ set(ids))
 
 
@@ -279,56 +277,7 @@ def _busy() -> str:
     return f"; load {load:.1f} on {cores} processors" if load > cores else ""
 
 
-class Quick:
-    """A driver that looks places up and commits; it costs nothing."""
-
-    name = "quick"
-    converses = False
-
-    def decide(self, state: Any, left: Any) -> Any:
-        """Return the next call."""
-        from langchain_core.messages import AIMessage
-        from langchain_core.messages.tool import ToolCall
-
-        from agent.drivers import Decision
-
-        turn = sum(1 for step in state["steps"] if step.turn)
-        name, args = "commit_location", {
-            "evidence_ids": [], "reason": "the end", "undetermined": True,
-        }  # fmt: skip
-        if turn < LOOKS:
-            ends = [{"latitude": 1, "longitude": turn}, {"latitude": 2, "longitude": 3}]
-            name, args = "measure", {"points": ends}
-        call = ToolCall(name=name, args=args, id=f"q{turn}", type="tool_call")
-        return Decision(AIMessage("", tool_calls=[call]))
-
-
-def child(kind: str, home: Path) -> None:
-    """Serve, in the process that this is, until it is told to end."""
-    from agent.geolocator import Geolocator
-    from agent.geolocators import Geolocators
-    from agent.session_records import SessionOptions
-    from agent.sessions import Sessions
-    from agent.settings import Settings
-    from server import run_queue
-    from server.serving import run_server
-
-    settings = Settings(home=home)
-    # Of ended runs' events so much is kept that only thousands of runs would fill it.
-    run_queue.STREAMS_BYTES = KEPT_BYTES if kind == "serve" else run_queue.STREAMS_BYTES
-
-    def make(options: SessionOptions) -> Geolocator:
-        driver = None if kind == "real" else Quick()
-        return Geolocator(driver=driver, settings=settings, encoder=None, recipe="pipeline")
-
-    with Sessions(settings, Geolocators(settings, make=make)) as sessions:
-        run_server(sessions, "127.0.0.1", 0, lambda line: print(line, file=sys.stderr, flush=True))
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in ("serve", "real"):
-        child(sys.argv[1], Path(sys.argv[2]))
-    else:
-        from evaluation.bench import main
+    from evaluation.bench import main
 
-        sys.exit(main(["faces"]))
+    sys.exit(main(["faces"]))

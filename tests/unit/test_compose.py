@@ -1,4 +1,4 @@
-"""The compose file: the server and all it leans on, with or without a GPU, alone or in a cluster."""
+"""The compose file: the server and what it leans on, with or without a GPU, alone or clustered."""
 
 import json
 import re
