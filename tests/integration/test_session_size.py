@@ -36,7 +36,12 @@ def looks(photo_id: str) -> list[AIMessage]:
     words = "The arcade and the shutters suggest the south; I look closer at the next part. " * 6
     turns = []
     for turn in range(TURNS - 1):
-        box: dict[str, JsonValue] = {"left": turn / 20, "top": 0.1, "right": turn / 20 + 0.2, "bottom": 0.4}
+        box: dict[str, JsonValue] = {
+            "left": turn / 20,
+            "top": 0.1,
+            "right": turn / 20 + 0.2,
+            "bottom": 0.4,
+        }
         here: dict[str, JsonValue] = {"latitude": 40.0 + turn, "longitude": 10.0 + turn}
         turns.append(
             calling(
