@@ -187,8 +187,9 @@ def _belief(data: Data) -> str:
 
 def _answer(data: Data) -> str:
     names = (data.get("place"), data.get("admin1"), data.get("country_name"))
-    where = ", ".join(str(name) for name in names if name)
-    return f"{data['status']}: {where}{_point(data)}; stopped because: {data['stopped_because']}"
+    where = ", ".join(str(name) for name in names if name) + _point(data)
+    named = f": {where.strip()}" if where else ""
+    return f"{data['status']}{named}; stopped because: {data['stopped_because']}"
 
 
 def _model_call(data: Data) -> str:

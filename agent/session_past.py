@@ -128,12 +128,15 @@ class SessionPast(SessionShelf):
 
         Raises:
             UnknownSessionError: there is no such session or checkpoint.
+            InputError: the branch cannot investigate so.
+            UnavailableError: something that its recipe needs is missing.
         """
         parent, at = self.get(session_id), self.snapshot(session_id, checkpoint_id)
         if at.created_at is None:
             raise UnknownSessionError(
                 f"session {session_id} has not begun; there is nothing to fork"
             )
+        self.geolocators.get(options or parent.options)  # what cannot run leaves no branch behind
         where = str(at.config["configurable"]["checkpoint_id"])
         moment = Past(self.events(session_id)).moment(at)
         branch = self.create(

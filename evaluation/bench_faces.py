@@ -62,9 +62,9 @@ def serving(home: Path, *, quick: bool) -> Iterator[Served]:
     import httpx
 
     home.mkdir(parents=True)
-    command = [sys.executable, "-m", "server.measured", "quick" if quick else "real", str(home)]
-    env = {**os.environ, "GRATICULE_HOME": str(home)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:  # noqa: S603
+    server = [sys.executable, "-m", "server.measured", "quick" if quick else "real", str(home)]
+    command = ["/usr/bin/env", f"GRATICULE_HOME={home}", *server]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             assert process.stderr is not None
             told = process.stderr.readline()

@@ -14,6 +14,7 @@ from agent.budget import Budget
 from agent.factors import Settlements
 from agent.geolocator import Geolocator
 from agent.grounding import UNGROUNDED, ground, numbers_in
+from agent.report_format import distance
 from agent.settings import Settings
 from agent.trace import read_trace
 from evaluation.world import write_world
@@ -66,13 +67,13 @@ def check(answer: Answer, trace: Path, at_least: int) -> None:
     held = [event.data["id"] for event in read_trace(trace) if event.kind == "evidence"]
     for verdict in answer.verdicts:
         assert verdict.evidence_id in held
-        distances = re.findall(r"([\d,.]+) km", verdict.reason)
+        distances = re.findall(r"([\d,.]+ k?m)\b", verdict.reason)
         if answer.latitude is None or answer.longitude is None or answer.radii is None:
             assert distances == []
             continue
         here, there = (answer.latitude, answer.longitude), verdict.candidate
         away = float(sphere.distance_km(*here, there.latitude, there.longitude))
-        known = [f"{away:,.1f}", f"{answer.radii.km_95:,.1f}"]
+        known = [distance(away), distance(answer.radii.km_95)]
         assert [number for number in distances if number not in known] == []
 
 

@@ -507,3 +507,16 @@ def test_encoders_are_loaded_once_for_all_sessions(
     assert one.bench.encoder is two.bench.encoder
     assert loaded == ["globe"]
     geolocators.close()
+
+
+def test_a_branch_that_could_not_run_is_not_begun(tmp_path: Path, settlements: Settlements) -> None:
+    with modelled_sessions(tmp_path, settlements, commit) as sessions:
+        info = sessions.create(PHOTO)
+        sessions.send(info.id).wait(30)
+        made = sessions.geolocators._make
+        sessions.geolocators._make = lambda options: (
+            Geolocator(recipe="nonsense") if options.recipe else made(options)
+        )
+        with pytest.raises(InputError, match="no recipe 'nonsense'"):
+            sessions.fork(info.id, options=SessionOptions(recipe="nonsense"))
+        assert [one.id for one in sessions.search()] == [info.id]

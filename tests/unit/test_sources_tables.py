@@ -167,7 +167,7 @@ def test_many_rows_stream(tmp_path: Path, rows: int) -> None:
     finally:
         tracemalloc.stop()
     assert rejected == rows  # no photo is there
-    assert peak < 2_000_000 + 130 * rows  # bytes; half of it while the hashes grow
+    assert peak < 3_000_000 + 130 * rows  # bytes; half of it while the hashes grow
 
 
 _cells = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)

@@ -161,7 +161,8 @@ def test_a_trace_is_shown_in_words_and_verified(tmp_path: Path) -> None:
     shown = CliRunner().invoke(cli, ["trace", "show", str(path)])
     assert shown.exit_code == 0
     rows = shown.output.splitlines()
-    assert len(rows) == len(SAMPLES)
+    numbered = [row for row in rows if re.match(r" *\d+ \d+\.\d+ s ", row)]
+    assert [int(row.split()[0]) for row in numbered] == list(range(1, len(SAMPLES) + 1))
     assert all(row.isprintable() for row in rows)
     assert "a tool call written as text" in shown.output
     assert "412 km apart" in shown.output

@@ -332,7 +332,7 @@ WAYS_ROUND = {
     r"\.saver\b": set(),
     r"trace_path\(": {"exports.py", "telling.py", "web_room.py"},
     r"\.folder\(": set(),
-    r"\bSessions\(": set(),
+    r"\bSessions\(": {"measured.py"},
     r"case_of_session\(": {"exports.py", "telling.py"},
 }  # fmt: skip
 """What reaches behind told sessions, and the modules of which it is known what they do with it."""
