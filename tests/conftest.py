@@ -9,8 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from agent.factors import Settlements
 from agent.settings import Settings
 
-# `make test` tries the same examples each time; `make test-slow` looks for new ones.
-hypothesis_settings.register_profile("steady", derandomize=True)
+# `make test` tries the same examples each time; `make test-slow` looks for new ones. How long one
+# takes tells more of the machine than of the code.
+hypothesis_settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("new", deadline=None)
+hypothesis_settings.load_profile("new")
 
 
 @pytest.fixture
