@@ -342,6 +342,8 @@ def test_the_lens_by_keys_and_by_touch(browser: Any, address: str, tmp_path: Pat
     page = seen.page
     begin(seen, address, tmp_path)
     page.wait_for_selector(".turn.answer")
+    page.wait_for_function("document.querySelector('#photo-frame img')?.naturalWidth > 0")
+    page.wait_for_timeout(1000)  # the photo is drawn anew with the answer
     page.focus("#photo-frame")
     page.keyboard.press("ArrowRight")
     page.wait_for_selector("#lens:visible")
