@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import HumanMessage, ToolCall
-from langgraph.types import Overwrite
 from pydantic import JsonValue
 
 import prompts
@@ -15,8 +14,7 @@ from agent.answer import Step
 from agent.budget import Budget, Spent, left_of
 from agent.calls import announce
 from agent.images import image_in_messages, without_images
-from agent.model_use import ModelUse
-from agent.state import State, counting, is_ours
+from agent.state import State, counting, is_ours, unanswered
 from agent.statements import FOLLOW_UP as FOLLOW_UP
 from agent.statements import taking_back
 from agent.turns import ours, stated_conflicts
@@ -118,14 +116,7 @@ def followed_up(state: State, bench: Workbench, budget: Budget) -> tuple[dict[st
         "withdrawn": withdrawn,
         "fresh": heard.fresh,
         "spent": Spent(),
-        "use": Overwrite(ModelUse()),
-        "trouble": 0,
-        "failed": "",
-        "committed": False,
-        "undetermined": False,
-        "reason": "",
-        "stopped_because": "",
-        "answer": None,
+        **unanswered(),
     }
     return update, heard
 

@@ -15,9 +15,8 @@ from agent.budget import Budget, Spent, left_of
 from agent.calls import announce, load_libraries
 from agent.drivers import Driver
 from agent.images import image_in_messages, without_images
-from agent.model_use import ModelUse
 from agent.recipes import Recipe
-from agent.state import InputState, State, spoken
+from agent.state import InputState, State, spoken, unanswered
 from agent.turns import OPENING, ours
 from encoders.photo_file import printable
 from geo.errors import GeolocationError, InputError
@@ -101,14 +100,7 @@ def opened(
         "belief": None,
         "spent": Spent(seconds=time.monotonic() - began),
         "conflicts": Overwrite([]),
-        "use": Overwrite(ModelUse()),
-        "trouble": 0,
-        "failed": "",
-        "committed": False,
-        "undetermined": False,
-        "reason": "",
-        "stopped_because": "",
-        "answer": None,
+        **unanswered(),
     }
 
 

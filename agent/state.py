@@ -1,10 +1,11 @@
 """The graph's state: small, append-only where it can be, and free of pixels."""
 
 from collections.abc import Iterable
-from typing import Annotated, NotRequired, TypeVar
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from langgraph.types import Overwrite
 from pydantic import JsonValue
 
 # Of `typing` only from Python 3.12 on: pydantic, which makes the schemas that Studio shows, asks.
@@ -122,3 +123,17 @@ class State(InputState):
     """Written by `act` (`committed`) and `decide` (the budget that ran out)."""
     answer: Answer | None
     """Written by `conclude`."""
+
+
+def unanswered() -> dict[str, Any]:
+    """Return what the state is set to where a new answer is begun."""
+    return {
+        "use": Overwrite(ModelUse()),
+        "trouble": 0,
+        "failed": "",
+        "committed": False,
+        "undetermined": False,
+        "reason": "",
+        "stopped_because": "",
+        "answer": None,
+    }

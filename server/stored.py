@@ -1,16 +1,11 @@
 """Sessions over photos that are in the store already, named by id instead of sent again."""
 
-import uuid
 from collections.abc import Sequence
-
-from langchain_core.messages import HumanMessage
-from pydantic import JsonValue
 
 from agent.geolocator import check_hint
 from agent.session_records import SessionInfo, SessionOptions
 from agent.session_run import SessionRun
 from agent.sessions import Sessions
-from agent.state import InputState
 from geo.errors import InputError
 from tools.photos import Photo
 
@@ -33,12 +28,7 @@ def begin(
     check_hint(hint)
     options = options or SessionOptions()
     sessions.geolocators.get(options)  # what cannot run leaves no session behind
-    info = sessions.create(name=photo.name, options=options)
-    info = info.model_copy(update={"photos": (photo.id,)})
-    asked = InputState(
-        photo_id=photo.id, hint=hint, views=[], trust_metadata=options.trust_metadata
-    )
-    return sessions.run(info.id, asked, info=info, said=_said(hint, [photo.id]))
+    return sessions.send(sessions.create(photo, options=options).id, hint)
 
 
 def follow_up(
@@ -50,19 +40,8 @@ def follow_up(
         InputError: nothing is said, or there is no answer yet.
         SessionBusyError: the session is running.
     """
-    if not views:
-        return sessions.send(info.id, text)
-    check_hint(text)
-    if not info.revision:
+    if views and not info.revision:
         raise InputError(
             f"session {info.id} has no answer yet; have it answer before further photos are added"
         )
-    ids = [view.id for view in views]
-    asked = InputState(views=ids, trust_metadata=info.options.trust_metadata)
-    asked["messages"] = [HumanMessage(text, id=str(uuid.uuid4()))] if text.strip() else []
-    info = info.model_copy(update={"photos": tuple(dict.fromkeys((*info.photos, *ids)))})
-    return sessions.run(info.id, asked, info=info, said=_said(text, ids))
-
-
-def _said(text: str, photos: Sequence[str]) -> dict[str, JsonValue]:
-    return {"text": text, "photos": list(photos), "region": None, "withdraw": [], "restore": []}
+    return sessions.send(info.id, text, photos=views)
